@@ -1,0 +1,29 @@
+/* Backends: where operations run. A backend is an operations table and an open device of it. */
+#ifndef CAROUSEL_BACKEND_H
+#define CAROUSEL_BACKEND_H
+
+#include <carousel/ops.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct crs_backend crs_backend;
+
+/* What can be asked for, in order of preference; NULL beyond the last. */
+const char *crs_backend_name(size_t index);
+
+/* spec: "auto" (a usable GPU, else the CPU), "cpu", "cpu-double", "cuda", "cuda:1". lstm: a variant to force, or NULL.
+ * threads 0: as many as OpenMP gives. A table with an empty slot is refused. */
+crs_status crs_backend_open(const char *spec, int threads, const char *lstm, crs_backend **backend, crs_error *error);
+void crs_backend_close(crs_backend *backend);
+
+const crs_ops *crs_backend_ops(const crs_backend *backend);
+crs_device *crs_backend_device(const crs_backend *backend);
+/* One line: the device in use, and where "auto" fell back, why. */
+const char *crs_backend_describe(const crs_backend *backend);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
