@@ -2,8 +2,8 @@
  * the best the machine runs. The library so stays portable without -march. Put it on functions that hold only a loop:
  * the body of an OpenMP region is outlined and would not be cloned, so the region calls the cloned function.
  *
- * Empty where it cannot work: the resolvers run before the sanitizers are set up, and clang 14 drops the bodies of
- * static clones. */
+ * Empty where it cannot work: the resolvers run before the sanitizers are set up, and clang 14 gives the resolvers of
+ * static functions global names, which clash. */
 #ifndef CRS_CPU_CLONES_H
 #define CRS_CPU_CLONES_H
 

@@ -3,45 +3,36 @@
 #include "philox.h"
 #include "clones.h"
 
-#define ROUNDS 10
 #define WORDS 4  /* numbers per counter */
-#define LANES 16 /* counters worked on at once, for the vectoriser */
+#define LANES 32 /* counters worked on at once, for the vectoriser */
 #define BLOCK ((int64_t)LANES * WORDS)
 
 typedef struct philox_key {
     uint32_t low, high;
 } philox_key;
 
-/* One block of mask factors, for the counters index..index+LANES-1 of the lower counter words. */
+/* The mask factors of the counters index..index+LANES-1. */
 CPU_CLONES
 static void mask_block(uint64_t index, uint32_t step, uint32_t site, philox_key key, uint32_t threshold, real scale,
-                       real *out) {
-    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
-
+                       real *restrict out) {
     for (int l = 0; l < LANES; l++) {
-        c0[l] = (uint32_t)(index + (uint64_t)l);
-        c1[l] = (uint32_t)((index + (uint64_t)l) >> 32);
-        c2[l] = step;
-        c3[l] = site;
-    }
-    for (int round = 0; round < ROUNDS; round++) {
-        for (int l = 0; l < LANES; l++) {
-            uint64_t p0 = (uint64_t)c0[l] * 0xD2511F53u;
-            uint64_t p1 = (uint64_t)c2[l] * 0xCD9E8D57u;
+        uint32_t c0 = (uint32_t)(index + (uint64_t)l), c1 = (uint32_t)((index + (uint64_t)l) >> 32);
+        uint32_t c2 = step, c3 = site, k0 = key.low, k1 = key.high;
 
-            c0[l] = (uint32_t)(p1 >> 32) ^ c1[l] ^ key.low;
-            c1[l] = (uint32_t)p1;
-            c2[l] = (uint32_t)(p0 >> 32) ^ c3[l] ^ key.high;
-            c3[l] = (uint32_t)p0;
+        for (int round = 0; round < 10; round++) {
+            uint64_t p0 = (uint64_t)c0 * 0xD2511F53u, p1 = (uint64_t)c2 * 0xCD9E8D57u;
+
+            c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+            c1 = (uint32_t)p1;
+            c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+            c3 = (uint32_t)p0;
+            k0 += 0x9E3779B9u;
+            k1 += 0xBB67AE85u;
         }
-        key.low += 0x9E3779B9u;
-        key.high += 0xBB67AE85u;
-    }
-    for (int l = 0; l < LANES; l++) {
-        out[l * WORDS] = c0[l] >= threshold ? scale : 0;
-        out[l * WORDS + 1] = c1[l] >= threshold ? scale : 0;
-        out[l * WORDS + 2] = c2[l] >= threshold ? scale : 0;
-        out[l * WORDS + 3] = c3[l] >= threshold ? scale : 0;
+        out[l * WORDS] = c0 >= threshold ? scale : 0;
+        out[l * WORDS + 1] = c1 >= threshold ? scale : 0;
+        out[l * WORDS + 2] = c2 >= threshold ? scale : 0;
+        out[l * WORDS + 3] = c3 >= threshold ? scale : 0;
     }
 }
 
