@@ -4,8 +4,8 @@
 
 #include <carousel/status.h>
 
-/* Fills error (NULL: nothing is filled) and returns status. what and mend are printf formats that share one argument list:
- * mend's conversions come after what's. file NULL: none; line 0 and offset -1: unknown. */
+/* Fills error (NULL: nothing is filled) and returns status. what and mend are printf formats that share one argument
+ * list: mend's conversions come after what's. file NULL: none; line 0 and offset -1: unknown. */
 crs_status crs__fail(crs_error *error, crs_status status, const char *what, const char *mend, ...);
 crs_status crs__fail_at(crs_error *error, crs_status status, const char *file, int64_t line, int64_t offset,
                         const char *what, const char *mend, ...);
