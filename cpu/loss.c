@@ -10,6 +10,11 @@ static double target(const crs_loss *a, int64_t b, int64_t c) {
     return a->C == 1 ? (double)a->labels[b] : (double)(c == a->labels[b]);
 }
 
+/* Target of class c, of which label smoothing has spread a part over `sides` equal shares. */
+static double smoothed(const crs_loss *a, int64_t b, int64_t c, int64_t sides) {
+    return (1 - a->label_smoothing) * target(a, b, c) + a->label_smoothing / (double)sides;
+}
+
 static double row_weight(const crs_loss *a, int64_t b) {
     return a->class_weight ? (double)((const real *)a->class_weight)[a->labels[b]] : 1;
 }
@@ -37,34 +42,32 @@ static int is_correct(const crs_loss *a, int64_t b, const real *z) {
 
 /* log softmax(z)_c = (z_c - max) - log(sum): differences first, so that large logits neither overflow nor cancel. */
 static double softmax_row(const crs_loss *a, int64_t b, double scale, const real *z, real *p, real *dz) {
-    const double smoothing = a->label_smoothing, C = (double)a->C;
-    double max = (double)z[0], sum = 0, loss = 0, total = 0;
+    const int64_t C = a->C;
+    double max = (double)z[0], sum = 0, loss = 0;
 
-    for (int64_t c = 1; c < a->C; c++) {
+    for (int64_t c = 1; c < C; c++) {
         max = (double)z[c] > max ? (double)z[c] : max;
     }
-    for (int64_t c = 0; c < a->C; c++) {
+    for (int64_t c = 0; c < C; c++) {
         sum += exp((double)z[c] - max);
     }
 
     const double log_sum = log(sum);
+    const double total = a->labels && C == 1 ? smoothed(a, b, 0, C) : 1; /* of the targets */
 
-    for (int64_t c = 0; a->labels && c < a->C; c++) {
-        const double q = (1 - smoothing) * target(a, b, c) + smoothing / C;
+    for (int64_t c = 0; a->labels && c < C; c++) {
+        const double q = smoothed(a, b, c, C);
 
-        total += q;
         loss += q > 0 ? q * (log_sum - ((double)z[c] - max)) : 0;
     }
-    for (int64_t c = 0; c < a->C; c++) {
+    for (int64_t c = 0; c < C; c++) {
         const double probability = exp((double)z[c] - max) / sum;
 
         if (p) {
             p[c] = (real)probability;
         }
-        if (dz) { /* the targets' total is 1, but for C = 1 */
-            const double q = (1 - smoothing) * target(a, b, c) + smoothing / C;
-
-            dz[c] = (real)(scale * (total * probability - q));
+        if (dz) {
+            dz[c] = (real)(scale * (total * probability - smoothed(a, b, c, C)));
         }
     }
     return isnan(sum) ? sum : loss; /* a logit that is not finite tells even where its target is 0 */
@@ -72,7 +75,7 @@ static double softmax_row(const crs_loss *a, int64_t b, double scale, const real
 
 /* -log p = softplus(-z) and -log(1-p) = softplus(z), with softplus(z) = max(z,0) + log(1 + exp(-|z|)). */
 static double sigmoid_row(const crs_loss *a, int64_t b, double scale, const real *z, real *p, real *dz) {
-    const double smoothing = a->label_smoothing, C = (double)a->C;
+    const double C = (double)a->C;
     double loss = 0;
 
     for (int64_t c = 0; c < a->C; c++) {
@@ -83,7 +86,7 @@ static double sigmoid_row(const crs_loss *a, int64_t b, double scale, const real
             p[c] = (real)probability;
         }
         if (a->labels) {
-            const double q = (1 - smoothing) * target(a, b, c) + smoothing / 2;
+            const double q = smoothed(a, b, c, 2);
 
             loss += (logit >= 0 ? (1 - q) * logit : -q * logit) + log1p(small);
             if (dz) {
