@@ -1,0 +1,108 @@
+/* What the command's files share: one invocation, parsed, and the helpers that say things. Results go to standard
+ * output, everything else to standard error. */
+#ifndef CRS_COMMAND_H
+#define CRS_COMMAND_H
+
+#include <carousel/carousel.h>
+#include <jansson.h>
+
+/* Exit status: 0 done, 1 failed, 2 bad usage. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* Options beside the settings of crs_config. */
+typedef struct extras {
+    const char *output;  /* -o, model file to write */
+    const char *classes; /* inspect: of the task a model line is for */
+    const char *top;     /* predict: labels per text */
+    int overwrite, json, quiet, logits, no_curves;
+} extras;
+
+typedef struct invocation {
+    const struct command *command;
+    crs_config config;
+    unsigned char given[128]; /* by the settings' index: named on the command line */
+    extras extras;
+    const char *arguments[2]; /* positional */
+    int argument_count;
+} invocation;
+
+typedef struct command {
+    const char *name, *arguments, *summary, *description, *example;
+    int least, most;           /* positional arguments */
+    const char *groups;        /* setting groups it takes, |-separated */
+    const char *extra_options; /* names of extra options it takes, |-separated */
+    int (*run)(invocation *in);
+} command;
+
+extern const command commands[]; /* ends with a NULL name */
+
+int run_train(invocation *in);
+int run_eval(invocation *in);
+int run_predict(invocation *in);
+int run_inspect(invocation *in);
+int run_info(invocation *in);
+
+/* ---- options.c ---- */
+
+typedef struct extra_option {
+    const char *name;
+    int letter; /* short form, or 0 */
+    const char *argument, *help;
+    size_t offset;
+} extra_option;
+
+const extra_option *extra_options(size_t *count);
+int has_word(const char *words, const char *word); /* among |-separated words */
+
+/* Parses argv of the command (argv[0] is the name to show). Returns only where the usage was right. */
+void parse_options(invocation *in, int argc, char **argv);
+/* Copies the settings that were named on the command line into config. */
+void apply_given(const invocation *in, crs_config *config);
+
+int print_manual(void);
+
+/* ---- report.c: to standard error, or of metrics to the stream given ---- */
+
+void say(const invocation *in, const char *format, ...); /* a line, unless --quiet */
+int fail(const crs_error *error);                        /* prints it; returns EXIT_FAILED */
+void report_dataset(const invocation *in, const char *what, const char *path, const crs_dataset *dataset);
+void report_metrics(FILE *stream, const crs_metrics *metrics, const crs_encoder *encoder);
+void format_count(int64_t n, char text[32]); /* 12,345 */
+void format_seconds(double seconds, char text[32]);
+
+/* Opens the backend the settings ask for and says which it is; NULL: failed, and said. */
+crs_backend *open_backend(const invocation *in);
+/* Loads the classifier and applies the settings given on the command line; NULL: failed, and said. */
+crs_classifier *open_classifier(const invocation *in, const char *path, crs_backend *backend);
+
+/* ---- json.c ---- */
+
+json_t *json_number(double value); /* null where it is not finite */
+json_t *json_of_metrics(const crs_metrics *metrics, const crs_encoder *encoder);
+json_t *json_of_history(const crs_history *history);
+int print_json(json_t *object); /* prints and frees it; EXIT_DONE or EXIT_FAILED */
+
+/* ---- progress.c ---- */
+
+typedef struct progress {
+    const invocation *in;
+    int terminal; /* draw a bar */
+    int width;
+    crs_classifier *classifier; /* of on_epoch's partial saves */
+    char partial[600];          /* where, or "" */
+    double saved;               /* seconds, monotonic clock */
+    int64_t epochs;
+} progress;
+
+void progress_start(progress *p, const invocation *in, crs_classifier *classifier, const char *output);
+void progress_step(void *user, const crs_progress *step);
+void progress_epoch(void *user, const crs_epoch *epoch);
+void progress_end(progress *p, int keep_partial);
+double monotonic_seconds(void);
+
+/* ---- curves.c ---- */
+
+/* Draws loss and accuracy over epochs by gnuplot into STEM.svg and STEM.png. CRS_ERR_UNSUPPORTED: no gnuplot. */
+crs_status draw_curves(const crs_history *history, const char *stem, crs_error *error);
+
+#endif

@@ -1,0 +1,87 @@
+/* The command: finds the verb and runs it. */
+#include "command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DATA_FORMATS                                                                                                   \
+    "DATA is a file in fastText format (__label__x text), CSV or TSV, a folder with a sub-folder per class, or - for " \
+    "standard input; .bz2, .gz, .xz and .zst are decompressed."
+
+const command commands[] = {
+    {"train", "DATA", "train a classifier on labelled text",
+     "Reads DATA, keeps a part for validation, trains the network of --model and writes it, with its vocabulary and "
+     "labels, into one file; the history (.history.csv) and the curves (.svg, .png) are written beside "
+     "it. " DATA_FORMATS " Ctrl-C ends after the running step and saves what was learned.",
+     "carousel train reviews.tsv -o reviews.safetensors --model 'embedding 64 | bilstm 64 seq | max | dense'", 1, 1,
+     "Data|Text|Model|Training|Optimizer|Running", "output|overwrite|no-curves|json|quiet", run_train},
+    {"eval", "MODEL DATA", "evaluate a trained classifier on labelled text",
+     "Prints loss, accuracy, precision, recall and F1 of each class and their means, the area under the ROC curve "
+     "where "
+     "there are two classes, and the confusion matrix. " DATA_FORMATS,
+     "carousel eval reviews.safetensors test.tsv", 2, 2, "Data|Running", "json|quiet", run_eval},
+    {"predict", "MODEL [FILE]", "label new text",
+     "Reads one text a line from FILE, or from standard input where FILE is - or left out, and prints for each its "
+     "label "
+     "and the probability of it, separated by a TAB. With --format csv, tsv or fasttext the text is taken from "
+     "labelled "
+     "DATA instead.",
+     "echo 'what a lovely film' | carousel predict reviews.safetensors", 1, 2, "Data|Running", "top|logits|json|quiet",
+     run_predict},
+    {"inspect", "MODEL", "show what a model file or a model line consists of",
+     "Prints layers, output shapes and numbers of parameters, and of a file its settings, vocabulary and labels. MODEL "
+     "is a model file, or a model line such as 'embedding 32 | lstm 32 | dense'.",
+     "carousel inspect 'embedding 32 | lstm 32 seq | lstm 32 | dense 1' --vocabulary 8192", 1, 1, "Text|Running",
+     "classes|json|quiet", run_inspect},
+    {"info", "", "show version, backends, devices and libraries", "Prints what this build can run on.", "carousel info",
+     0, 0, "Running", "json|quiet", run_info},
+    {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL}};
+
+static void print_usage(FILE *stream) {
+    fputs("Usage: carousel COMMAND [ARGUMENTS] [OPTIONS]\n\nTrains sequence classifiers on text.\n\n", stream);
+    for (const command *c = commands; c->name; c++) {
+        char left[40];
+        snprintf(left, sizeof left, "%s %s", c->name, c->arguments);
+        fprintf(stream, "  %-22s %s\n", left, c->summary);
+    }
+    fputs("\n'carousel COMMAND --help' lists the options of a command with their defaults.\n", stream);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    const char *verb = argv[1];
+    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || strcmp(verb, "help") == 0) {
+        print_usage(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(verb, "--version") == 0 || strcmp(verb, "-V") == 0) {
+        printf("carousel %s\n", crs_version());
+        return EXIT_DONE;
+    }
+    if (strcmp(verb, "manual") == 0) /* the source of the man page */
+        return print_manual();
+    for (const command *c = commands; c->name; c++) {
+        if (strcmp(verb, c->name) != 0)
+            continue;
+        invocation in;
+        memset(&in, 0, sizeof in);
+        in.command = c;
+        crs_config_init(&in.config);
+        parse_options(&in, argc - 1, argv + 1);
+        int result = c->run(&in);
+        /* Results that could not be written were not delivered. */
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+            perror("carousel: standard output");
+            return EXIT_FAILED;
+        }
+        return result;
+    }
+    fprintf(stderr, "carousel: there is no command '%s'; commands are", verb);
+    for (const command *c = commands; c->name; c++)
+        fprintf(stderr, "%s %s", c == commands ? "" : ",", c->name);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}

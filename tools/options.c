@@ -1,0 +1,136 @@
+/* Options: the settings' table and the command's own few, given to argp. */
+#include "command.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const extra_option extra_table[] = {
+    {"output", 'o', "FILE", "model file to write (.safetensors)", offsetof(extras, output)},
+    {"overwrite", 0, NULL, "replace files that exist", offsetof(extras, overwrite)},
+    {"no-curves", 0, NULL, "do not draw the curves", offsetof(extras, no_curves)},
+    {"classes", 0, "N", "classes of the task a model line is for (default: what its last layer says, or 2)",
+     offsetof(extras, classes)},
+    {"top", 'k', "K", "print the K most probable labels (default: 1)", offsetof(extras, top)},
+    {"logits", 0, NULL, "with --json: print the network's raw outputs too", offsetof(extras, logits)},
+    {"json", 0, NULL, "print one JSON object on standard output", offsetof(extras, json)},
+    {"quiet", 'q', NULL, "print nothing but results and errors", offsetof(extras, quiet)},
+};
+enum { EXTRAS = sizeof extra_table / sizeof *extra_table, KEY_SETTING = 1000, KEY_EXTRA = 2000, TEXT_SIZE = 256 };
+
+const extra_option *extra_options(size_t *count) {
+    *count = EXTRAS;
+    return extra_table;
+}
+
+int has_word(const char *words, const char *word) {
+    size_t n = strlen(word);
+    for (const char *at = words; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
+        if (strncmp(at, word, n) == 0 && (at[n] == '|' || at[n] == '\0'))
+            return 1;
+    return 0;
+}
+
+static error_t parse_one(int key, char *argument, struct argp_state *state) {
+    invocation *in = state->input;
+    size_t count;
+    const crs_setting *settings = crs_config_settings(&count);
+    if (key >= KEY_SETTING && key < KEY_SETTING + (int)count) {
+        crs_error error;
+        char text[1024];
+        const crs_setting *row = &settings[key - KEY_SETTING];
+        if (crs_config_set(&in->config, row->name, argument, &error) != CRS_OK) {
+            fprintf(stderr, "carousel: %s\n", crs_error_text(&error, text, sizeof text));
+            exit(EXIT_USAGE);
+        }
+        in->given[key - KEY_SETTING] = 1;
+        return 0;
+    }
+    for (size_t i = 0; i < EXTRAS; i++)
+        if (key == (extra_table[i].letter ? extra_table[i].letter : KEY_EXTRA + (int)i)) {
+            char *field = (char *)&in->extras + extra_table[i].offset;
+            if (extra_table[i].argument)
+                memcpy(field, &argument, sizeof argument);
+            else
+                memcpy(field, &(int){1}, sizeof(int));
+            return 0;
+        }
+    switch (key) {
+    case ARGP_KEY_ARG:
+        if (in->argument_count >= in->command->most)
+            argp_error(state, "too many arguments, from '%s' on", argument);
+        in->arguments[in->argument_count++] = argument;
+        return 0;
+    case ARGP_KEY_END:
+        if (in->argument_count < in->command->least)
+            argp_error(state, "expected %s", in->command->arguments);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* argp wants every help text ready; they live until the process ends or parsing is over. */
+static const char *setting_help(const crs_setting *row, char *text) {
+    const char *fallback = row->fallback[0] ? row->fallback : "none";
+    if (strcmp(row->name, "filters") == 0) /* Keras' list ends in a TAB and a newline, which would tear the page */
+        fallback = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~ TAB NEWLINE";
+    snprintf(text, TEXT_SIZE, "%s (default: %s)", row->help, fallback);
+    return text;
+}
+
+void parse_options(invocation *in, int argc, char **argv) {
+    size_t count, used = 0;
+    const crs_setting *settings = crs_config_settings(&count);
+    struct argp_option *options = calloc(2 * count + EXTRAS + 3, sizeof *options);
+    char(*texts)[TEXT_SIZE] = calloc(count, sizeof *texts);
+    char name[64], description[1600];
+    if (!options || !texts) {
+        fputs("carousel: out of memory\n", stderr);
+        exit(EXIT_FAILED);
+    }
+    const char *group = "";
+    int heading = 1;
+    for (size_t i = 0; i < EXTRAS; i++)
+        if (has_word(in->command->extra_options, extra_table[i].name))
+            options[used++] =
+                (struct argp_option){.name = extra_table[i].name,
+                                     .key = extra_table[i].letter ? extra_table[i].letter : KEY_EXTRA + (int)i,
+                                     .arg = extra_table[i].argument,
+                                     .doc = extra_table[i].help,
+                                     .group = heading};
+    for (size_t i = 0; i < count; i++) {
+        if (!has_word(in->command->groups, settings[i].group))
+            continue;
+        if (strcmp(group, settings[i].group) != 0) {
+            group = settings[i].group;
+            options[used++] = (struct argp_option){.doc = group, .group = ++heading};
+        }
+        options[used++] = (struct argp_option){.name = settings[i].name,
+                                               .key = KEY_SETTING + (int)i,
+                                               .arg = settings[i].argument,
+                                               .doc = setting_help(&settings[i], texts[i]),
+                                               .group = heading};
+    }
+    snprintf(description, sizeof description, "%s\v%s\n\nExample:\n  %s", in->command->summary,
+             in->command->description, in->command->example);
+    snprintf(name, sizeof name, "carousel %s", in->command->name);
+    argv[0] = name;
+    argp_err_exit_status = EXIT_USAGE;
+    struct argp parser = {options, parse_one, in->command->arguments, description, NULL, NULL, NULL};
+    argp_parse(&parser, argc, argv, 0, NULL, in);
+    free(options);
+    free(texts);
+}
+
+void apply_given(const invocation *in, crs_config *config) {
+    size_t count;
+    const crs_setting *settings = crs_config_settings(&count);
+    for (size_t i = 0; i < count; i++) {
+        char value[1024];
+        if (in->given[i])
+            (void)crs_config_set(config, settings[i].name,
+                                 crs_config_get(&in->config, settings[i].name, value, sizeof value), NULL);
+    }
+}

@@ -1,0 +1,137 @@
+/* What the command tells a person. */
+#include "command.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void say(const invocation *in, const char *format, ...) {
+    if (in->extras.quiet)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+}
+
+int fail(const crs_error *error) {
+    char text[1024];
+    fprintf(stderr, "carousel: %s\n", crs_error_text(error, text, sizeof text));
+    return EXIT_FAILED;
+}
+
+void format_count(int64_t n, char text[32]) {
+    char digits[24];
+    int count = snprintf(digits, sizeof digits, "%lld", (long long)n), used = 0;
+    for (int i = 0; i < count; i++) {
+        text[used++] = digits[i];
+        if (i + 1 < count && digits[i] != '-' && (count - 1 - i) % 3 == 0)
+            text[used++] = ',';
+    }
+    text[used] = '\0';
+}
+
+void format_seconds(double seconds, char text[32]) {
+    if (!(seconds >= 0) || seconds > 1e8)
+        snprintf(text, 32, "?");
+    else if (seconds < 10)
+        snprintf(text, 32, "%.1f s", seconds);
+    else if (seconds < 100)
+        snprintf(text, 32, "%.0f s", seconds);
+    else if (seconds < 3600)
+        snprintf(text, 32, "%d:%02d min", (int)seconds / 60, (int)seconds % 60);
+    else
+        snprintf(text, 32, "%d:%02d h", (int)(seconds / 3600), (int)(seconds / 60) % 60);
+}
+
+void report_dataset(const invocation *in, const char *what, const char *path, const crs_dataset *dataset) {
+    const crs_dataset_stats *s = crs_dataset_statistics(dataset);
+    char rows[32], tokens[32];
+    format_count(s->rows, rows);
+    format_count(s->tokens, tokens);
+    double all = (double)(s->tokens > 0 ? s->tokens : 1);
+    say(in, "%s %s: %s rows, %s tokens (mean %.1f, longest %lld), %.1f%% out of vocabulary, %.1f MiB in memory", what,
+        path, rows, tokens, (double)s->tokens / (double)(s->rows > 0 ? s->rows : 1), (long long)s->longest,
+        100.0 * (double)s->oov_tokens / all, (double)s->bytes / 1048576.0);
+    if (s->note[0])
+        say(in, "  read as %s", s->note);
+    if (s->cut_rows > 0)
+        say(in, "  %.1f%% of the rows are longer than --length and were cut",
+            100.0 * (double)s->cut_rows / (double)s->rows);
+    if (s->empty_rows > 0)
+        say(in, "  %lld rows have no token at all", (long long)s->empty_rows);
+    if (s->skipped > 0)
+        say(in, "  %lld bad lines were skipped", (long long)s->skipped);
+}
+
+/* Pads to a width counted in code points, so that labels in any script line up nearly everywhere. */
+static void print_padded(FILE *stream, const char *text, int width) {
+    int points = 0;
+    for (const char *at = text; *at; at++)
+        points += ((unsigned char)*at & 0xC0) != 0x80;
+    fprintf(stream, "%s%*s", text, points < width ? width - points : 0, "");
+}
+
+static void print_confusion(FILE *stream, const crs_metrics *m, const crs_encoder *encoder, int width) {
+    fprintf(stream, "\nConfusion matrix (row: true class, column: predicted)\n");
+    print_padded(stream, "", width);
+    for (int64_t c = 0; c < m->classes; c++)
+        fprintf(stream, " %10.10s", crs_encoder_label(encoder, c));
+    fputc('\n', stream);
+    for (int64_t r = 0; r < m->classes; r++) {
+        print_padded(stream, crs_encoder_label(encoder, r), width);
+        for (int64_t c = 0; c < m->classes; c++)
+            fprintf(stream, " %10lld", (long long)m->confusion[r * m->classes + c]);
+        fputc('\n', stream);
+    }
+}
+
+void report_metrics(FILE *stream, const crs_metrics *m, const crs_encoder *encoder) {
+    enum { MOST_CLASSES = 20 };
+    int width = 12;
+    for (int64_t c = 0; c < m->classes; c++) {
+        int n = (int)strlen(crs_encoder_label(encoder, c));
+        width = n > width && n <= 24 ? n : width;
+    }
+    fprintf(stream, "rows %lld   loss %.4f   accuracy %.4f   macro F1 %.4f", (long long)m->rows, m->loss, m->accuracy,
+            m->macro_f1);
+    if (isfinite(m->auc))
+        fprintf(stream, "   ROC AUC %.4f", m->auc);
+    fputs("\n\n", stream);
+    print_padded(stream, "class", width);
+    fputs("  precision     recall         F1       rows\n", stream);
+    for (int64_t c = 0; c < m->classes; c++) {
+        const crs_class_metrics *one = &m->per_class[c];
+        print_padded(stream, crs_encoder_label(encoder, c), width);
+        fprintf(stream, " %10.4f %10.4f %10.4f %10lld\n", one->precision, one->recall, one->f1,
+                (long long)one->support);
+    }
+    print_padded(stream, "macro mean", width);
+    fprintf(stream, " %10.4f %10.4f %10.4f\n", m->macro_precision, m->macro_recall, m->macro_f1);
+    if (m->classes <= MOST_CLASSES)
+        print_confusion(stream, m, encoder, width);
+}
+
+crs_backend *open_backend(const invocation *in) {
+    crs_backend *backend;
+    crs_error error;
+    if (crs_backend_open(in->config.backend, (int)in->config.threads, in->config.lstm, &backend, &error) != CRS_OK) {
+        fail(&error);
+        return NULL;
+    }
+    say(in, "backend %s", crs_backend_describe(backend));
+    return backend;
+}
+
+crs_classifier *open_classifier(const invocation *in, const char *path, crs_backend *backend) {
+    crs_classifier *classifier;
+    crs_error error;
+    if (crs_classifier_load(path, backend, &classifier, &error) != CRS_OK) {
+        fail(&error);
+        return NULL;
+    }
+    apply_given(in, &classifier->config);
+    return classifier;
+}
