@@ -203,7 +203,7 @@ struct Operation {
 
 const Operation operations[] = {{"embedding", embedding, 4},  {"dropout", dropout, 7},    {"add", add, 2},
                                 {"rnn", fixture_rnn, 19},     {"lstm", fixture_lstm, 14}, {"dense", dense, 9},
-                                {"pool", pool, 13},           {"loss", loss, 26},         {"norm", norm, 5},
+                                {"pool", pool, 13},           {"loss", loss, 27},         {"norm", norm, 5},
                                 {"optimizer", optimizer, 15}, {"schedule", schedule, 9}};
 
 Verdict check_case(const Operation &operation, const Device &device, const FixtureCase &fixture,
