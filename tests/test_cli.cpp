@@ -1,0 +1,460 @@
+// The command from end to end, as a person runs it: what it prints, what it writes, and what it says about bad input.
+#include "process.hpp"
+
+#include <carousel/config.h>
+#include <gtest/gtest.h>
+#include <jansson.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <memory>
+#include <sstream>
+
+namespace {
+
+const std::string command = CRS_COMMAND;
+const std::string phrases = CRS_DATA "/phrases/train.tsv", phrases_test = CRS_DATA "/phrases/test.tsv";
+// Small and quick, and enough for the phrases.
+const std::vector<std::string> small_model = {
+    "--model", "embedding 8 | rnn 24 | dense", "--epochs", "150", "--batch", "8", "--patience", "0", "--threads", "1"};
+
+using Json = std::unique_ptr<json_t, decltype(&json_decref)>;
+
+Json parse(const std::string &text) {
+    json_error_t error;
+    json_t *value = json_loads(text.c_str(), 0, &error);
+    EXPECT_NE(value, nullptr) << error.text << " in " << text.substr(0, 400);
+    return Json(value, json_decref);
+}
+
+std::vector<std::string> lines(const std::string &text) {
+    std::vector<std::string> found;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);)
+        found.push_back(line);
+    return found;
+}
+
+Result carousel(std::vector<std::string> arguments, const RunOptions &options = {}) {
+    arguments.insert(arguments.begin(), command);
+    return run(arguments, options);
+}
+
+std::vector<std::string> train_arguments(const std::string &data, const std::string &model,
+                                         const std::vector<std::string> &more = {}) {
+    std::vector<std::string> arguments = {"train", data, "-o", model, "--no-curves", "--quiet"};
+    arguments.insert(arguments.end(), small_model.begin(), small_model.end());
+    arguments.insert(arguments.end(), more.begin(), more.end()); // the last word on a setting counts
+    return arguments;
+}
+
+Result train(const std::string &data, const std::string &model, const std::vector<std::string> &more = {},
+             const RunOptions &options = {}) {
+    return carousel(train_arguments(data, model, more), options);
+}
+
+bool has(const std::string &text, const std::string &part) {
+    return text.find(part) != std::string::npos;
+}
+
+// A failure is one line that holds all the parts.
+void expect_failure(const Result &result, int status, const std::vector<std::string> &parts) {
+    EXPECT_EQ(result.status, status) << result.err;
+    EXPECT_EQ(lines(result.err).size(), 1U) << result.err;
+    EXPECT_EQ(result.err.rfind("carousel: ", 0), 0U) << result.err;
+    for (const std::string &part : parts)
+        EXPECT_TRUE(has(result.err, part)) << "'" << part << "' is not in: " << result.err;
+}
+
+// One trained model, made once.
+const std::string &trained() {
+    static Folder folder;
+    static std::string path;
+    if (path.empty()) {
+        path = folder / "model.safetensors";
+        Result result = train(phrases, path);
+        EXPECT_EQ(result.status, 0) << result.err;
+    }
+    return path;
+}
+
+// ---- usage ----
+
+TEST(Usage, HelpVersionAndWrongWords) {
+    Result help = carousel({"--help"});
+    EXPECT_EQ(help.status, 0);
+    for (const char *verb : {"train", "eval", "predict", "inspect", "info"})
+        EXPECT_TRUE(has(help.out, verb)) << verb;
+    EXPECT_EQ(carousel({"--version"}).out.rfind("carousel ", 0), 0U);
+    EXPECT_EQ(carousel({}).status, 2);
+    Result wrong = carousel({"tarin"});
+    expect_failure(wrong, 2, {"tarin", "train, eval, predict"});
+    EXPECT_EQ(carousel({"train", phrases, "--no-such-option"}).status, 2);
+    EXPECT_EQ(carousel({"train"}).status, 2);
+    EXPECT_EQ(carousel({"eval", "a", "b", "c"}).status, 2);
+    expect_failure(carousel({"train", phrases}), 2, {"-o"});
+    expect_failure(carousel({"train", phrases, "-o", "x", "--epochs", "0"}), 2, {"--epochs '0'", "from 1"});
+    expect_failure(carousel({"train", phrases, "-o", "x", "--nesterov", "on"}), 2, {"--nesterov", "sgd"});
+}
+
+TEST(Usage, HelpAndManualListEverySettingWithItsDefault) {
+    Result help = carousel({"train", "--help"}), manual = carousel({"manual"});
+    ASSERT_EQ(help.status, 0);
+    ASSERT_EQ(manual.status, 0);
+    size_t count;
+    const crs_setting *settings = crs_config_settings(&count);
+    for (size_t i = 0; i < count; i++) {
+        EXPECT_TRUE(has(help.out, std::string("--") + settings[i].name + "=")) << settings[i].name;
+        std::string escaped = std::string("\\-\\-") + settings[i].name;
+        for (size_t at = 4; (at = escaped.find('-', at)) != std::string::npos; at += 2)
+            if (escaped[at - 1] != '\\')
+                escaped.insert(at, "\\");
+        EXPECT_TRUE(has(manual.out, escaped)) << escaped;
+    }
+    EXPECT_TRUE(has(help.out, "(default: adam)"));
+    EXPECT_TRUE(has(manual.out, "(default: adam)"));
+}
+
+TEST(Usage, ManualPageIsWellFormed) {
+    Folder folder;
+    std::string page = folder.write("carousel.1", carousel({"manual"}).out);
+    if (run({"man", "--version"}).status != 0)
+        GTEST_SKIP() << "there is no man here";
+    Result shown = run({"env", "MANROFFSEQ=", "MANWIDTH=80", "man", "--warnings", "-l", page});
+    EXPECT_EQ(shown.status, 0);
+    EXPECT_EQ(shown.err, "");
+    EXPECT_TRUE(has(shown.out, "EXIT STATUS"));
+}
+
+TEST(Info, NamesBackendsAndLibraries) {
+    Result plain = carousel({"info"});
+    EXPECT_EQ(plain.status, 0);
+    EXPECT_TRUE(has(plain.out, "cpu-double"));
+    Json info = parse(carousel({"info", "--json"}).out);
+    json_t *backends = json_object_get(info.get(), "backends");
+    size_t usable = 0, index;
+    json_t *backend;
+    json_array_foreach(backends, index, backend) usable += json_is_true(json_object_get(backend, "usable"));
+    EXPECT_GE(usable, 2U);
+}
+
+// ---- the main job ----
+
+TEST(Train, WritesModelHistoryAndCurvesAndEvaluatesWell) {
+    Folder folder;
+    std::string model = folder / "m.safetensors";
+    std::vector<std::string> arguments = {"train", phrases, "-o", model};
+    arguments.insert(arguments.end(), small_model.begin(), small_model.end());
+    Result result = carousel(arguments);
+    ASSERT_EQ(result.status, 0) << result.err;
+    EXPECT_TRUE(has(result.err, "epoch 150  "));
+    EXPECT_FALSE(has(result.err, "\r")) << "no bar where there is no terminal";
+    EXPECT_TRUE(has(result.out, "validation: rows"));
+    EXPECT_EQ(lines(read_file(folder / "m.history.csv")).size(), 151U);
+    if (run({"gnuplot", "--version"}).status == 0) {
+        EXPECT_EQ(folder.names(), (std::vector<std::string>{"m.history.csv", "m.png", "m.safetensors", "m.svg"}));
+        EXPECT_EQ(read_file(folder / "m.png").substr(1, 3), "PNG");
+        std::string svg = read_file(folder / "m.svg");
+        EXPECT_TRUE(has(svg, "</svg>"));
+        EXPECT_TRUE(has(svg, "validation"));
+    } else {
+        EXPECT_TRUE(has(result.err, "gnuplot is not installed"));
+    }
+    Json evaluated = parse(carousel({"eval", model, phrases_test, "--json", "--quiet"}).out);
+    json_t *metrics = json_object_get(evaluated.get(), "metrics");
+    EXPECT_GE(json_number_value(json_object_get(metrics, "accuracy")), 0.85);
+    EXPECT_EQ(json_integer_value(json_object_get(metrics, "rows")),
+              static_cast<int>(lines(read_file(phrases_test)).size()));
+    EXPECT_EQ(json_array_size(json_object_get(metrics, "classes")), 2U);
+}
+
+TEST(Train, JsonIsOneObjectWithTheHistory) {
+    Folder folder;
+    Result result = train(phrases, folder / "m.safetensors", {"--json", "--epochs", "3"});
+    ASSERT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(result.err, "");
+    Json object = parse(result.out);
+    EXPECT_EQ(json_array_size(json_object_get(object.get(), "history")), 3U);
+    EXPECT_TRUE(json_is_object(json_object_get(object.get(), "validation")));
+}
+
+TEST(Train, SameSeedSameBitsWhateverTheThreads) {
+    Folder folder;
+    ASSERT_EQ(train(phrases, folder / "a.safetensors", {"--epochs", "5"}).status, 0);
+    ASSERT_EQ(train(phrases, folder / "b.safetensors", {"--epochs", "5", "--threads", "3"}).status, 0);
+    ASSERT_EQ(train(phrases, folder / "c.safetensors", {"--epochs", "5", "--seed", "2"}).status, 0);
+    // The files differ in the number of threads they note, so the weights are compared, which stand at the end.
+    auto weights = [&](const char *name) {
+        std::string bytes = read_file(folder / name);
+        uint64_t header;
+        memcpy(&header, bytes.data(), sizeof header);
+        return bytes.substr(8 + header);
+    };
+    EXPECT_EQ(weights("a.safetensors"), weights("b.safetensors"));
+    EXPECT_NE(weights("a.safetensors"), weights("c.safetensors"));
+}
+
+TEST(Train, ReadsStandardInputAndFormats) {
+    Folder folder;
+    RunOptions piped;
+    piped.input = read_file(phrases);
+    EXPECT_EQ(train("-", folder / "stdin.safetensors", {"--epochs", "2"}, piped).status, 0);
+    std::string fasttext;
+    for (const std::string &line : lines(piped.input))
+        fasttext += "__label__" + line.substr(0, 1) + " " + line.substr(2) + "\n";
+    std::string file = folder.write("p.ft.txt", fasttext);
+    EXPECT_EQ(train(file, folder / "ft.safetensors", {"--epochs", "2"}).status, 0);
+}
+
+TEST(Train, ExistingOutputsAreRefusedBeforeTheWork) {
+    Folder folder;
+    std::string model = folder.write("m.safetensors", "precious");
+    expect_failure(train(phrases, model), 1, {model, "exists already", "--overwrite"});
+    EXPECT_EQ(read_file(model), "precious");
+    folder.write("n.history.csv", "precious");
+    expect_failure(train(phrases, folder / "n.safetensors"), 1, {"n.history.csv", "exists already"});
+    EXPECT_EQ(train(phrases, model, {"--overwrite", "--epochs", "1"}).status, 0);
+    EXPECT_NE(read_file(model), "precious");
+    expect_failure(train(phrases, folder / "no/such/m.safetensors"), 1, {"cannot be written", "make the folder"});
+}
+
+TEST(Train, AModelLineThatIsWrongIsPointedAt) {
+    Folder folder;
+    expect_failure(train(phrases, folder / "m", {"--model", "embedding 8 | lstn 8 | dense"}), 1, {"lstn", "lstm"});
+    expect_failure(train(phrases, folder / "m", {"--model", "embedding 8 | lstm 8 | lstm 8 | dense"}), 1, {"seq"});
+    EXPECT_TRUE(folder.names().empty());
+}
+
+TEST(Train, ALossThatIsNotFiniteStopsAndSaysWhatToTry) {
+    Folder folder;
+    std::string model = folder.write("m.safetensors", "precious");
+    Result result = train(phrases, model,
+                          {"--overwrite", "--optimizer", "sgd", "--learning-rate", "1000", "--momentum", "0.99",
+                           "--model", "embedding 8 | rnn 24 activation=relu | dense", "--loss", "mse"});
+    expect_failure(result, 1, {"step", "--learning-rate"});
+    EXPECT_EQ(read_file(model), "precious");
+}
+
+// ---- interruption ----
+
+std::vector<std::string> endless(const std::string &model) {
+    std::vector<std::string> arguments = train_arguments(phrases, model, {"--epochs", "1000000", "--overwrite"});
+    arguments.erase(std::find(arguments.begin(), arguments.end(), "--quiet"));
+    arguments.insert(arguments.begin(), command);
+    return arguments;
+}
+
+TEST(Interrupt, CtrlCEndsAfterTheStepWithEverythingSaved) {
+    Folder folder;
+    std::string model = folder / "m.safetensors";
+    Process process(endless(model), true);
+    ASSERT_TRUE(has(process.read_until("epoch 3"), "epoch 3"));
+    process.kill(SIGINT);
+    std::string rest = process.read_until("wrote ");
+    EXPECT_TRUE(has(rest, "interrupted")) << rest;
+    EXPECT_EQ(process.wait(), 0);
+    EXPECT_EQ(carousel({"eval", model, phrases_test}).status, 0);
+    EXPECT_GE(lines(read_file(folder / "m.history.csv")).size(), 3U);
+}
+
+TEST(Interrupt, AKilledProcessLosesNothingThatExisted) {
+    Folder folder;
+    std::string model = folder.write("m.safetensors", "precious");
+    Process process(endless(model), true);
+    ASSERT_TRUE(has(process.read_until("epoch 3"), "epoch 3"));
+    process.kill(SIGKILL);
+    EXPECT_EQ(process.wait(), 128 + SIGKILL);
+    EXPECT_EQ(read_file(model), "precious");
+}
+
+TEST(Progress, ATerminalShowsABar) {
+    Folder folder;
+    Process process(endless(folder / "m.safetensors"), true);
+    std::string seen = process.read_until("rows/s");
+    for (const char *part : {"\r", "epoch ", "/1000000 [", "rows/s"})
+        EXPECT_TRUE(has(seen, part)) << part << " is not in " << seen;
+    process.kill(SIGKILL);
+}
+
+TEST(Disk, AFullDiskLeavesTheOldModelAndNoRubbish) {
+    Folder folder;
+    std::string model = folder.write("m.safetensors", "precious");
+    RunOptions full;
+    full.file_limit = 1000;
+    expect_failure(train(phrases, model, {"--overwrite", "--epochs", "1"}, full), 1, {model, "writing failed"});
+    EXPECT_EQ(read_file(model), "precious");
+    EXPECT_EQ(folder.names(), (std::vector<std::string>{"m.safetensors"}));
+    RunOptions nowhere;
+    nowhere.out = "/dev/full";
+    Result result = carousel({"eval", trained(), phrases_test, "--quiet"}, nowhere);
+    expect_failure(result, 1, {"standard output"});
+    nowhere.input = "rain was good\n";
+    EXPECT_EQ(carousel({"predict", trained(), "--quiet"}, nowhere).status, 1);
+}
+
+// ---- prediction ----
+
+TEST(Predict, LabelsAndProbabilitiesPerLine) {
+    RunOptions piped;
+    std::string expected;
+    for (const std::string &line : lines(read_file(phrases_test))) {
+        piped.input += line.substr(2) + "\n";
+        expected += line[0];
+    }
+    Result result = carousel({"predict", trained(), "--quiet"}, piped);
+    ASSERT_EQ(result.status, 0) << result.err;
+    std::vector<std::string> answers = lines(result.out);
+    ASSERT_EQ(answers.size(), expected.size());
+    size_t right = 0;
+    for (size_t i = 0; i < answers.size(); i++) {
+        right += answers[i][0] == expected[i];
+        double probability = std::stod(answers[i].substr(2));
+        EXPECT_GE(probability, 0.5);
+        EXPECT_LE(probability, 1.0);
+    }
+    EXPECT_GE(static_cast<double>(right), 0.85 * static_cast<double>(expected.size()));
+    Result both = carousel({"predict", trained(), "--quiet", "--top", "5"}, piped);
+    ASSERT_EQ(lines(both.out).size(), expected.size());
+    std::istringstream fields(lines(both.out)[0]);
+    std::string first, second;
+    double p = 0, q = 0;
+    fields >> first >> p >> second >> q;
+    EXPECT_NE(first, second);
+    EXPECT_NEAR(p + q, 1, 2e-6);
+    EXPECT_GE(p, q);
+}
+
+TEST(Predict, JsonIsOneObject) {
+    RunOptions piped;
+    piped.input = "one text\nand another\n\n";
+    Json object = parse(carousel({"predict", trained(), "--quiet", "--json", "--logits"}, piped).out);
+    json_t *predictions = json_object_get(object.get(), "predictions");
+    ASSERT_EQ(json_array_size(predictions), 3U);
+    json_t *first = json_array_get(predictions, 0);
+    EXPECT_TRUE(json_is_string(json_object_get(json_array_get(json_object_get(first, "labels"), 0), "label")));
+    EXPECT_GE(json_array_size(json_object_get(first, "logits")), 1U);
+    piped.input = "";
+    EXPECT_EQ(json_array_size(json_object_get(
+                  parse(carousel({"predict", trained(), "--quiet", "--json"}, piped).out).get(), "predictions")),
+              0U);
+}
+
+TEST(Predict, AnswersEachLineBeforeTheNext) {
+    Process process({command, "predict", trained(), "--quiet"});
+    for (int i = 0; i < 3; i++) {
+        process.write("a text to label\n");
+        ASSERT_TRUE(has(process.read_until("\n"), "\t")) << "no answer to line " << i;
+    }
+    process.close_input();
+    EXPECT_EQ(process.wait(), 0);
+}
+
+TEST(Predict, ReadsLabelledFormatsToo) {
+    Result result = carousel({"predict", trained(), phrases_test, "--format", "tsv", "--quiet"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(lines(result.out).size(), lines(read_file(phrases_test)).size());
+}
+
+// ---- inspect ----
+
+TEST(Inspect, AFileAndALine) {
+    Result file = carousel({"inspect", trained()});
+    ASSERT_EQ(file.status, 0) << file.err;
+    for (const char *part : {"rnn 24", "total parameters", "layers.1.weight_ih_l0", "labels", "vocabulary"})
+        EXPECT_TRUE(has(file.out, part)) << part;
+    EXPECT_TRUE(json_is_array(json_object_get(parse(carousel({"inspect", trained(), "--json"}).out).get(), "layers")));
+    Result line = carousel({"inspect", "embedding 32 | lstm 32 seq | lstm 32 | dense 1", "--vocabulary", "8192"});
+    EXPECT_TRUE(has(line.out, "278,817")) << line.out << line.err;
+}
+
+// ---- bad input ----
+
+TEST(BadInput, IsOneLineWithPlaceAndMend) {
+    Folder folder;
+    struct Case {
+        const char *name;
+        std::string content;
+        std::vector<std::string> parts;
+    };
+    const std::string good = "0\tone text\n1\tanother text\n";
+    const Case cases[] = {
+        {"empty.tsv", "", {"empty.tsv"}},
+        {"one-class.tsv", "a\tone\na\ttwo\na\tthree\n", {"one-class.tsv", "class", "'a'"}},
+        {"utf8.tsv", good + "0\tbroken \xff here\n", {"utf8.tsv:3:", "UTF-8"}},
+        {"nul.tsv", good + std::string("0\tnul \0 here\n", 12), {"nul.tsv:3:", "NUL"}},
+        {"empty-label.tsv", good + "\tno label\n", {"empty-label.tsv:3:", "label"}},
+        {"no-tab.tsv", good + "no tab at all\n", {"no-tab.tsv:3:", "--skip-bad"}},
+        {"open-quote.csv", "label,text\n0,one\n1,\"never closed\n0,two\n", {"open-quote.csv:3:", "quote"}},
+        {"truncated.bz2", std::string("BZh91AY&SY", 10), {"truncated.bz2", ""}},
+    };
+    for (const Case &c : cases) {
+        SCOPED_TRACE(c.name);
+        std::string path = folder.write(c.name, c.content);
+        expect_failure(train(path, folder / "m.safetensors"), 1, c.parts);
+        EXPECT_FALSE(is_file(folder / "m.safetensors"));
+    }
+    expect_failure(train(folder / "missing.tsv", folder / "m.safetensors"), 1, {"missing.tsv", "No such file"});
+}
+
+TEST(BadInput, SkipBadCountsAndGoesOn) {
+    Folder folder;
+    std::string text = read_file(phrases) + "0\tbroken \xff here\n\tno label\n";
+    std::string path = folder.write("bad.tsv", text);
+    std::vector<std::string> arguments = train_arguments(path, folder / "m.safetensors", {"--skip-bad", "on"});
+    arguments.erase(std::find(arguments.begin(), arguments.end(), "--quiet"));
+    Result result = carousel(arguments);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_TRUE(has(result.err, "2 bad lines were skipped")) << result.err;
+}
+
+TEST(BadInput, ALineOf100MegabytesIsRefusedInBoundedMemory) {
+    Folder folder;
+    std::string path = folder.write("long.tsv", read_file(phrases) + "0\t" + std::string(100 << 20, 'x') + "\n");
+    size_t line = lines(read_file(phrases)).size() + 1;
+    expect_failure(train(path, folder / "m.safetensors"), 1, {"long.tsv:" + std::to_string(line) + ":", "8 MiB"});
+}
+
+TEST(BadInput, ALabelNeverSeenInTraining) {
+    Folder folder;
+    std::string path = folder.write("new.tsv", "1\tit rains\nsurprise\tit snows\n0\tthe sun\n");
+    expect_failure(carousel({"eval", trained(), path, "--quiet"}), 1, {"new.tsv:2:", "surprise", "0, 1"});
+    Result skipped = carousel({"eval", trained(), path, "--skip-bad", "on"});
+    EXPECT_EQ(skipped.status, 0) << skipped.err;
+    EXPECT_TRUE(has(skipped.out, "rows 2"));
+}
+
+TEST(BadInput, CorruptModelFiles) {
+    Folder folder;
+    std::string bytes = read_file(trained());
+    ASSERT_GT(bytes.size(), 1000U);
+    std::string header = bytes;
+    header[20] = '\x01';
+    std::string data = bytes;
+    data.replace(data.size() - 4, 4, "\xff\xff\xff\x7f"); // a NaN
+    const std::pair<const char *, std::string> cases[] = {{"empty", ""},
+                                                          {"short", bytes.substr(0, 5)},
+                                                          {"cut", bytes.substr(0, bytes.size() - 10)},
+                                                          {"longer", bytes + "x"},
+                                                          {"header", header},
+                                                          {"nan", data},
+                                                          {"text", "this is no model\n and never was\n"}};
+    for (const auto &[name, content] : cases) {
+        SCOPED_TRACE(name);
+        std::string path = folder.write(name, content);
+        expect_failure(carousel({"eval", path, phrases_test, "--quiet"}), 1, {path});
+        expect_failure(carousel({"predict", path, phrases_test, "--quiet"}), 1, {path});
+    }
+    expect_failure(carousel({"eval", folder / "missing", phrases_test, "--quiet"}), 1, {"missing", "No such file"});
+}
+
+TEST(Backend, UnknownAndMissingOnes) {
+    expect_failure(carousel({"eval", trained(), phrases_test, "--backend", "tpu", "--quiet"}), 1, {"tpu", "cpu"});
+    expect_failure(carousel({"eval", trained(), phrases_test, "--lstm", "fancy", "--quiet"}), 1, {"fancy", "simple"});
+    Result automatic = carousel({"eval", trained(), phrases_test, "--backend", "auto"});
+    EXPECT_EQ(automatic.status, 0);
+    EXPECT_TRUE(has(automatic.err, "backend ")) << automatic.err;
+    EXPECT_EQ(carousel({"eval", trained(), phrases_test, "--backend", "cpu-double"}).status, 0);
+}
+
+} // namespace
