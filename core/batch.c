@@ -54,13 +54,10 @@ static crs_status allocate_rows(crs__batches *batches, const int64_t *rows, crs_
 
 static crs_status allocate_batch(crs__batches *batches, int64_t rows_per_batch, crs_error *error) {
     const int64_t T = batches->config->mask ? (batches->longest > 0 ? batches->longest : 1) : batches->config->length;
-    int64_t B = rows_per_batch < batches->count ? rows_per_batch : batches->count;
+    const int64_t B = rows_per_batch < batches->count ? rows_per_batch : batches->count;
     batches->T = T;
     batches->B = B;
-    /* Short rows may come in larger batches than the limit leaves for the longest. */
-    int64_t ids = T > INT64_MAX / B ? INT64_MAX : T * B;
-    if (batches->limit > 0 && ids > batches->limit)
-        ids = batches->limit > T ? batches->limit : T;
+    const int64_t ids = T > INT64_MAX / B ? INT64_MAX : T * B;
     batches->ids = values_of(ids, sizeof *batches->ids);
     batches->start = values_of(B, sizeof *batches->start);
     batches->len = values_of(B, sizeof *batches->len);
@@ -74,9 +71,8 @@ static crs_status allocate_batch(crs__batches *batches, int64_t rows_per_batch, 
 }
 
 crs_status crs__batches_create(const crs_dataset *dataset, const crs_config *config, const int64_t *rows, int64_t count,
-                               int64_t classes, int64_t rows_per_batch, int64_t limit, crs__batches *batches,
-                               crs_error *error) {
-    *batches = (crs__batches){.dataset = dataset, .config = config, .limit = limit};
+                               int64_t classes, int64_t rows_per_batch, crs__batches *batches, crs_error *error) {
+    *batches = (crs__batches){.dataset = dataset, .config = config};
     batches->count = rows ? count : crs_dataset_rows(dataset);
     if (batches->count < 1)
         return crs__fail(error, CRS_ERR_ARGUMENT, "there are no rows", "give at least one row");
@@ -181,16 +177,7 @@ void crs__batches_sort(crs__batches *batches) {
     for (int64_t i = 0; i < batches->count; i++)
         batches->order[i] = i;
     sort_by_length(batches, batches->order, batches->count);
-    batches->batches = 0;
-    int64_t begin = 0;
-    for (int64_t i = 0; i < batches->count; i++) {
-        const int64_t T = steps_of(batches, length_at(batches, batches->order[i])), rows = i - begin;
-        const int full = rows == batches->B || (batches->limit > 0 && T > batches->limit / (rows + 1));
-        if (i > 0 && !full)
-            continue;
-        batches->first[batches->batches++] = begin = i;
-    }
-    batches->first[batches->batches] = batches->count;
+    cut_evenly(batches);
 }
 
 /* ---- one batch ---- */

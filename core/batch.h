@@ -24,12 +24,10 @@ typedef struct crs__batches {
 } crs__batches;
 
 /* Batches of at most `rows_per_batch` rows over the given rows (NULL: all, count is not read). Checks the rows: there
- * is one, each is within the dataset, no longer than config's length, and its label is below `classes`. limit bounds
- * the ids in a batch (but a batch has one row at least); 0: no bound. config and dataset must outlive the batches. On
- * failure there is nothing to free. */
+ * is one, each is within the dataset, no longer than config's length, and its label is below `classes`. config and
+ * dataset must outlive the batches. On failure there is nothing to free. */
 crs_status crs__batches_create(const crs_dataset *dataset, const crs_config *config, const int64_t *rows, int64_t count,
-                               int64_t classes, int64_t rows_per_batch, int64_t limit, crs__batches *batches,
-                               crs_error *error);
+                               int64_t classes, int64_t rows_per_batch, crs__batches *batches, crs_error *error);
 void crs__batches_free(crs__batches *batches);
 
 /* Plans epoch 1, 2, ...: a shuffle that depends on config's seed and the epoch alone. With bucket and mask on, rows of

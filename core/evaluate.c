@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* Batches are as large as keeps a GPU busy and the activations of a validation small beside those of training. */
+/* Batches are large enough to keep a GPU busy, yet hold no more ids than these, or than a batch of training would. */
 enum { CRS_EVALUATION_ROWS = 256, CRS_EVALUATION_IDS = 1 << 15 };
 
 /* Predictions of a pass, at the rows' places, so that they are counted in the order of the rows. */
@@ -17,8 +17,11 @@ typedef struct predictions {
 
 crs_status crs__evaluation_batches(const crs_model *model, const crs_config *config, const crs_dataset *dataset,
                                    const int64_t *rows, int64_t count, crs__batches *batches, crs_error *error) {
-    CRS_TRY(crs__batches_create(dataset, config, rows, count, crs__model_classes(model), CRS_EVALUATION_ROWS,
-                                CRS_EVALUATION_IDS, batches, error));
+    const int64_t longest = config->mask ? crs_dataset_statistics(dataset)->longest : config->length;
+    int64_t B = CRS_EVALUATION_IDS / (longest > 0 ? longest : 1);
+    B = B > config->batch ? B : config->batch;
+    B = B < CRS_EVALUATION_ROWS ? B : CRS_EVALUATION_ROWS;
+    CRS_TRY(crs__batches_create(dataset, config, rows, count, crs__model_classes(model), B, batches, error));
     crs__batches_sort(batches);
     return CRS_OK;
 }
