@@ -1,0 +1,53 @@
+/* The embedding layer: rows of a table in place of ids. `embedding E [frozen]` */
+#include "../layer.h"
+
+enum { FROZEN };
+
+static const crs__option options[] = {[FROZEN] = {"frozen", CRS__OPTION_FLAG, NULL}};
+
+static crs_status build(crs__builder *builder, crs__layer *layer) {
+    if (layer->index != 0)
+        return crs__model_error(builder->error, layer->spec.column, "\"embedding\" after the first layer",
+                                "it turns ids into vectors, and can only come first");
+    layer->out = (int64_t)layer->spec.number;
+    layer->out_time = 1;
+    return crs__add_tensor(builder, layer, "weight", builder->task->vocabulary, layer->out, CRS__INIT_EMBEDDING,
+                           !layer->spec.options[FROZEN]);
+}
+
+static void plan(const crs__layer *layer, crs__plan *plan) {
+    plan->buffers[0] = crs__rows(1, plan->T, plan->B) * (size_t)layer->out * plan->ops->real_size;
+}
+
+static crs_embedding arguments(const crs__run *run, const crs__layer *layer) {
+    return (crs_embedding){.T = run->steps.T,
+                           .B = run->steps.B,
+                           .V = run->tensors[layer->tensors].shape[0],
+                           .E = layer->out,
+                           .ids = run->ids};
+}
+
+static crs_status forward(const crs__run *run, const crs__layer *layer, const void *x, void **y) {
+    (void)x;
+    crs_embedding a = arguments(run, layer);
+    a.table = crs__weight(run, layer, 0);
+    a.y = *y = layer->buffers[0];
+    return run->ops->embedding_forward(run->device, &a);
+}
+
+static crs_status backward(const crs__run *run, const crs__layer *layer, const void *x, void *y, void *dy, void *dx) {
+    (void)x, (void)y, (void)dx;
+    crs_embedding a = arguments(run, layer);
+    a.dy = dy;
+    a.dtable = crs__gradient(run, layer, 0);
+    return run->ops->embedding_backward(run->device, &a);
+}
+
+const crs__layer_type crs__layer_embedding = {.kind = "embedding",
+                                              .number = CRS__NUMBER_UNITS,
+                                              .options = options,
+                                              .option_count = sizeof options / sizeof *options,
+                                              .build = build,
+                                              .plan = plan,
+                                              .forward = forward,
+                                              .backward = backward};
