@@ -1,0 +1,310 @@
+/* Building a network from its line, and looking at it. Running it is run.c; the layers themselves are in layers/. */
+#include "fail.h"
+#include "network.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what layers call while they are built ---- */
+
+static uint64_t hash_text(uint64_t hash, const char *text) {
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3); /* FNV-1a */
+    return hash;
+}
+
+/* A tensor's stream depends on its name and on how many layers of the same kind come before, so that another layer in
+ * the line leaves the others' first weights alone. */
+static uint64_t stream_of(const crs_model *model, const crs__layer *layer, const char *name) {
+    char ordinal[24];
+    unsigned before = 0;
+    for (const crs__layer *other = model->layers; other < layer; other++)
+        before += other->type == layer->type;
+    snprintf(ordinal, sizeof ordinal, "/%u/", before);
+    return hash_text(hash_text(hash_text(UINT64_C(0xcbf29ce484222325), layer->type->kind), ordinal), name);
+}
+
+crs_status crs__add_tensor(crs__builder *builder, crs__layer *layer, const char *name, int64_t rows, int64_t columns,
+                           crs__initialiser initialiser, int trainable) {
+    crs_model *model = builder->model;
+    crs__tensor *tensor = &model->tensors[model->tensor_count];
+    if (layer->tensor_count == CRS__LAYER_TENSORS_MAX)
+        return CRS_ERR_ARGUMENT;
+    if (layer->tensor_count == 0)
+        layer->tensors = model->tensor_count;
+    *tensor = (crs__tensor){.shape = {rows, columns ? columns : 1},
+                            .rank = columns ? 2 : 1,
+                            .size = rows * (columns ? columns : 1),
+                            .trainable = trainable,
+                            .initialiser = initialiser,
+                            .stream = stream_of(model, layer, name),
+                            .hidden_bias = strncmp(name, "bias_ih", 7) == 0};
+    snprintf(tensor->name, sizeof tensor->name, "layers.%zu.%s", layer->index, name);
+    model->tensor_count++;
+    layer->tensor_count++;
+    return CRS_OK;
+}
+
+crs_status crs__need_time(crs__builder *builder, const crs__layer *layer) {
+    if (layer->in_time)
+        return CRS_OK;
+    const crs__layer *culprit = layer - 1;
+    while (culprit->in_time == culprit->out_time)
+        culprit--;
+    int has_seq = 0;
+    for (size_t i = 0; i < culprit->type->option_count; i++)
+        has_seq |= strcmp(culprit->type->options[i].name, "seq") == 0;
+    char what[384], mend[256];
+    snprintf(what, sizeof what, "\"%s\" needs a sequence, but \"%.100s\" before it gives one vector a text",
+             layer->type->kind, culprit->text);
+    if (has_seq)
+        snprintf(mend, sizeof mend, "write \"%.100s seq\" there", culprit->text);
+    else
+        snprintf(mend, sizeof mend, "put \"%s\" before \"%.100s\"", layer->type->kind, culprit->text);
+    return crs__model_error(builder->error, layer->spec.column, what, mend);
+}
+
+/* ---- building ---- */
+
+static crs_status check_task(const crs_model_task *task, crs_error *error) {
+    if (task->vocabulary < 1 || task->vocabulary > INT32_MAX)
+        return crs__fail(error, CRS_ERR_ARGUMENT, "a vocabulary of %lld", "it has 1 to 2147483647 ids",
+                         (long long)task->vocabulary);
+    if (task->classes < 2 || task->classes > CRS__CLASSES_MAX)
+        return crs__fail(error, CRS_ERR_ARGUMENT, "%lld classes", "there are 2 to %d", (long long)task->classes,
+                         (int)CRS__CLASSES_MAX);
+    if (task->length < 1 || task->length > INT32_MAX)
+        return crs__fail(error, CRS_ERR_ARGUMENT, "a length of %lld", "it is 1 to 2147483647", (long long)task->length);
+    if (!(task->label_smoothing >= 0 && task->label_smoothing < 1))
+        return crs__fail(error, CRS_ERR_ARGUMENT, "label smoothing of %g", "it is from 0 to below 1",
+                         task->label_smoothing);
+    return CRS_OK;
+}
+
+static crs_status build_layers(crs__builder *builder) {
+    crs_model *model = builder->model;
+    for (size_t i = 0; i < model->layer_count; i++) {
+        crs__layer *layer = &model->layers[i];
+        if (i == 0 && layer->type != &crs__layer_embedding)
+            return crs__model_error(builder->error, layer->spec.column, "the first layer is no embedding",
+                                    "begin the line with for example \"embedding 64 | \"");
+        if (i > 0) {
+            layer->in = layer[-1].out;
+            layer->in_time = layer[-1].out_time;
+        }
+        builder->last = i + 1 == model->layer_count;
+        CRS_TRY(layer->type->build(builder, layer));
+    }
+    return CRS_OK;
+}
+
+/* The last layer gives the values the loss works on. */
+static crs_status check_outputs(crs_model *model, crs_error *error) {
+    const crs__layer *last = &model->layers[model->layer_count - 1];
+    const long long classes = model->task.classes;
+    char what[384], mend[256];
+    if (last->type != &crs__layer_dense)
+        return crs__model_error(error, last->spec.column, "the last layer is no \"dense\"",
+                                "end the line with \"| dense\"");
+    if (last->out_time) {
+        snprintf(mend, sizeof mend, "put \"last\", \"mean\" or \"max\" before it, or leave out the last \"seq\"");
+        return crs__model_error(error, last->spec.column, "the last layer gets a sequence, not one vector a text",
+                                mend);
+    }
+    if (last->out != classes && !(last->out == 1 && classes == 2)) {
+        snprintf(what, sizeof what, "%lld outputs for %lld classes", (long long)last->out, classes);
+        snprintf(mend, sizeof mend,
+                 classes == 2 ? "write \"dense 2\", \"dense 1\" or \"dense\"" : "write \"dense\" or \"dense %lld\"",
+                 classes);
+        return crs__model_error(error, last->spec.number_column, what, mend);
+    }
+    if (model->task.loss == CRS_LOSS_SOFTMAX && last->out == 1)
+        return crs__model_error(error, last->spec.number_column, "one output has no softmax",
+                                "write \"dense 2\", or choose the loss sigmoid");
+    model->outputs = last->out;
+    switch (model->task.loss) {
+    case CRS_LOSS_AUTO:
+        model->loss = last->out == 1 ? CRS_SIGMOID_CROSS_ENTROPY : CRS_SOFTMAX_CROSS_ENTROPY;
+        return CRS_OK;
+    case CRS_LOSS_SOFTMAX:
+        model->loss = CRS_SOFTMAX_CROSS_ENTROPY;
+        return CRS_OK;
+    case CRS_LOSS_SIGMOID:
+        model->loss = CRS_SIGMOID_CROSS_ENTROPY;
+        return CRS_OK;
+    case CRS_LOSS_MSE:
+        model->loss = CRS_MEAN_SQUARED_ERROR;
+        return CRS_OK;
+    }
+    return crs__fail(error, CRS_ERR_ARGUMENT, "loss number %d", "take one of crs_loss_choice", model->task.loss);
+}
+
+static void lay_out_block(crs_model *model) {
+    int64_t offset = 0;
+    for (int trainable = 1; trainable >= 0; trainable--) {
+        for (size_t i = 0; i < model->tensor_count; i++)
+            if (model->tensors[i].trainable == trainable) {
+                model->tensors[i].offset = offset;
+                offset += model->tensors[i].size;
+            }
+        if (trainable)
+            model->trainable = offset;
+    }
+    model->parameters = offset;
+    while (crs_model_layer(model, model->first_trained).trainable == 0)
+        model->first_trained++;
+}
+
+static crs_status draw_weights(crs_model *model, crs_error *error) {
+    int64_t largest = 0;
+    for (size_t i = 0; i < model->tensor_count; i++)
+        largest = model->tensors[i].size > largest ? model->tensors[i].size : largest;
+    double *values = malloc((size_t)largest * sizeof *values);
+    if (!values)
+        return crs__fail_memory(error, (size_t)largest * sizeof *values, "the first weights");
+    crs_status status = CRS_OK;
+    for (size_t i = 0; i < model->tensor_count && status == CRS_OK; i++) {
+        const crs__tensor *tensor = &model->tensors[i];
+        status = crs__initialise(tensor, model->task.seed, values);
+        if (status == CRS_OK)
+            status = crs__model_set_values(model, tensor->offset, tensor->size, values);
+        if (status != CRS_OK)
+            crs__fail(error, status, "the first weights of %s: %s", NULL, tensor->name, crs_status_text(status));
+    }
+    free(values);
+    return status;
+}
+
+static crs_status take_specs(crs_model *model, const char *line, crs_error *error) {
+    crs__spec specs[CRS__LAYERS_MAX];
+    size_t count;
+    CRS_TRY(crs__parse_model(line, specs, &count, error));
+    model->line = strdup(line);
+    model->layers = calloc(count, sizeof *model->layers);
+    model->tensors = calloc(count * CRS__LAYER_TENSORS_MAX, sizeof *model->tensors);
+    if (!model->line || !model->layers || !model->tensors)
+        return crs__fail_memory(error, count * sizeof *model->layers, "the layers");
+    model->layer_count = count;
+    for (size_t i = 0; i < count; i++) {
+        crs__layer *layer = &model->layers[i];
+        layer->type = specs[i].type;
+        layer->spec = specs[i];
+        layer->index = i;
+        layer->text = strndup(line + specs[i].column, specs[i].size);
+        if (!layer->text)
+            return crs__fail_memory(error, specs[i].size + 1, "the layers");
+    }
+    return CRS_OK;
+}
+
+static crs_status build(crs_model *model, const char *line, int initialise, crs_error *error) {
+    CRS_TRY(check_task(&model->task, error));
+    CRS_TRY(take_specs(model, line, error));
+    crs__builder builder = {.model = model, .task = &model->task, .error = error};
+    CRS_TRY(build_layers(&builder));
+    CRS_TRY(check_outputs(model, error));
+    lay_out_block(model);
+    CRS_TRY(
+        crs__device_alloc(model, (size_t)model->parameters * model->ops->real_size, "weights", &model->weights, error));
+    CRS_TRY(crs__device_alloc(model, sizeof(crs_step_state), "the step state", &model->state, error));
+    CRS_TRY(crs__device_alloc(model, sizeof(crs_step_state), "the step state", &model->prediction, error));
+    crs_status status = model->ops->fill(model->device, model->state, 0, sizeof(crs_step_state));
+    if (status == CRS_OK)
+        status = model->ops->fill(model->device, model->prediction, 0, sizeof(crs_step_state));
+    if (status != CRS_OK)
+        return crs__fail(error, status, "the device failed while the model was built", NULL);
+    return initialise ? draw_weights(model, error) : CRS_OK;
+}
+
+crs_status crs__model_create(const char *line, const crs_model_task *task, crs_backend *backend, int initialise,
+                             crs_model **model, crs_error *error) {
+    *model = NULL;
+    crs_model *made = calloc(1, sizeof *made);
+    if (!made)
+        return crs__fail_memory(error, sizeof *made, "a model");
+    made->backend = backend;
+    made->ops = crs_backend_ops(backend);
+    made->device = crs_backend_device(backend);
+    made->task = *task;
+    crs_status status = build(made, line, initialise, error);
+    if (status == CRS_OK)
+        *model = made;
+    else
+        crs_model_free(made);
+    return status;
+}
+
+crs_status crs_model_create(const char *line, const crs_model_task *task, crs_backend *backend, crs_model **model,
+                            crs_error *error) {
+    return crs__model_create(line, task, backend, 1, model, error);
+}
+
+void crs_model_free(crs_model *model) {
+    if (!model)
+        return;
+    crs__model_release_training(model);
+    crs__model_release_batch(model);
+    model->ops->free(model->device, model->weights);
+    model->ops->free(model->device, model->kept);
+    model->ops->free(model->device, model->state);
+    model->ops->free(model->device, model->prediction);
+    for (size_t i = 0; i < model->layer_count; i++)
+        free(model->layers[i].text);
+    free(model->layers);
+    free(model->tensors);
+    free(model->line);
+    free(model);
+}
+
+/* ---- looking ---- */
+
+size_t crs_model_layers(const crs_model *model) {
+    return model->layer_count;
+}
+
+crs_layer_info crs_model_layer(const crs_model *model, size_t index) {
+    const crs__layer *layer = &model->layers[index];
+    crs_layer_info info = {.kind = layer->type->kind, .text = layer->text, .rank = layer->out_time ? 3 : 2};
+    for (int i = 0; i < 3; i++)
+        info.shape[i] = i + 1 < info.rank ? -1 : i + 1 == info.rank ? layer->out : 0;
+    for (size_t i = layer->tensors; i < layer->tensors + layer->tensor_count; i++) {
+        info.parameters += model->tensors[i].size;
+        info.trainable += model->tensors[i].trainable ? model->tensors[i].size : 0;
+    }
+    return info;
+}
+
+size_t crs_model_tensors(const crs_model *model) {
+    return model->tensor_count;
+}
+
+crs_tensor_info crs_model_tensor(const crs_model *model, size_t index) {
+    const crs__tensor *tensor = &model->tensors[index];
+    return (crs_tensor_info){.name = tensor->name,
+                             .shape = {tensor->shape[0], tensor->shape[1]},
+                             .rank = tensor->rank,
+                             .size = tensor->size,
+                             .offset = tensor->offset,
+                             .trainable = tensor->trainable};
+}
+
+int64_t crs_model_parameters(const crs_model *model) {
+    return model->parameters;
+}
+
+int64_t crs_model_trainable(const crs_model *model) {
+    return model->trainable;
+}
+
+int64_t crs_model_outputs(const crs_model *model) {
+    return model->outputs;
+}
+
+const char *crs_model_line(const crs_model *model) {
+    return model->line;
+}
+
+crs_backend *crs_model_backend(const crs_model *model) {
+    return model->backend;
+}
