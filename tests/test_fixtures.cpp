@@ -202,7 +202,7 @@ struct Operation {
 };
 
 const Operation operations[] = {{"embedding", embedding, 4},  {"dropout", dropout, 7},    {"add", add, 2},
-                                {"rnn", fixture_rnn, 19},     {"lstm", fixture_lstm, 14}, {"dense", dense, 9},
+                                {"rnn", fixture_rnn, 20},     {"lstm", fixture_lstm, 15}, {"dense", dense, 9},
                                 {"pool", pool, 13},           {"loss", loss, 27},         {"norm", norm, 5},
                                 {"optimizer", optimizer, 15}, {"schedule", schedule, 9}};
 
