@@ -1,0 +1,65 @@
+/* The plain recurrent layer, with tanh or relu. The march over time is recurrent.c's. */
+#include "clones.h"
+#include "math.h"
+#include "recurrent.h"
+
+CPU_CLONES
+static void rnn_cell(const crs_recurrent *a, const real *restrict b, real *restrict z, const real *c_prev, real *c,
+                     real *restrict h) {
+    const int64_t H = a->H;
+
+    (void)c_prev;
+    (void)c;
+    if (a->activation == CRS_TANH) {
+        for (int64_t j = 0; j < H; j++) {
+            h[j] = cpu_tanh(z[j] + b[j]);
+        }
+    } else {
+        for (int64_t j = 0; j < H; j++) {
+            const real sum = z[j] + b[j];
+
+            h[j] = sum < 0 ? 0 : sum;
+        }
+    }
+}
+
+/* Both derivatives can be had from h. */
+CPU_CLONES
+static void rnn_cell_backward(const crs_recurrent *a, real *restrict z, const real *c_prev, const real *c,
+                              const real *restrict h, real *restrict dh, real *dc) {
+    const int64_t H = a->H;
+
+    (void)c_prev;
+    (void)c;
+    (void)dc;
+    if (a->activation == CRS_TANH) {
+        for (int64_t j = 0; j < H; j++) {
+            z[j] = dh[j] * (1 - h[j] * h[j]);
+            dh[j] = 0;
+        }
+    } else {
+        for (int64_t j = 0; j < H; j++) {
+            z[j] = h[j] > 0 ? dh[j] : 0;
+            dh[j] = 0;
+        }
+    }
+}
+
+static const recurrent_cell rnn = {1, 0, rnn_cell, rnn_cell_backward};
+
+static int activation_is_known(const crs_recurrent *a) {
+    return a->activation == CRS_TANH || a->activation == CRS_RELU;
+}
+
+size_t CPU_NAME(rnn_reserve)(const crs_device *device, const crs_recurrent *a) {
+    (void)device;
+    return cpu_recurrent_reserve(a, &rnn);
+}
+
+crs_status CPU_NAME(rnn_forward)(crs_device *device, const crs_recurrent *a) {
+    return activation_is_known(a) ? cpu_recurrent_forward(device, a, &rnn) : CRS_ERR_ARGUMENT;
+}
+
+crs_status CPU_NAME(rnn_backward)(crs_device *device, const crs_recurrent *a) {
+    return activation_is_known(a) ? cpu_recurrent_backward(device, a, &rnn) : CRS_ERR_ARGUMENT;
+}
