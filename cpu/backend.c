@@ -1,0 +1,138 @@
+/* The CPU device: its memory, and the table of operations that the rest of the library sees. */
+#include "cpu.h"
+#include <cblas.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGNMENT 64 /* a cache line, and the widest vector register */
+
+static void *aligned(size_t bytes) {
+    if (bytes > SIZE_MAX - ALIGNMENT) {
+        return NULL;
+    }
+    return aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+}
+
+void *cpu_scratch(crs_device *device, size_t bytes) {
+    if (bytes > device->scratch_size || !device->scratch) {
+        void *larger = aligned(bytes > 0 ? bytes : 1);
+
+        if (!larger) {
+            return NULL;
+        }
+        free(device->scratch);
+        device->scratch = larger;
+        device->scratch_size = bytes;
+    }
+    return device->scratch;
+}
+
+/* CRS_OK, or why these options cannot be had. */
+static crs_status options_check(const crs_device_options *options, char *why, size_t why_size) {
+    const char *lstm = options->lstm;
+
+    if (options->index != -1 && options->index != 0) {
+        snprintf(why, why_size, "the CPU is one device, number 0; there is no number %d", options->index);
+        return CRS_ERR_NO_DEVICE;
+    }
+    if (options->threads < 0) {
+        snprintf(why, why_size, "%d threads; give 1 or more, or 0 for as many as there are processors",
+                 options->threads);
+        return CRS_ERR_ARGUMENT;
+    }
+    if (lstm && strcmp(lstm, "auto") != 0 && strcmp(lstm, "simple") != 0) {
+        snprintf(why, why_size, "the CPU has no LSTM variant '%s'; use auto or simple", lstm);
+        return CRS_ERR_UNSUPPORTED;
+    }
+    return CRS_OK;
+}
+
+static crs_status device_open(const crs_device_options *options, crs_device **device, char *why, size_t why_size) {
+    const crs_status status = options_check(options, why, why_size);
+
+    *device = NULL;
+    if (status != CRS_OK) {
+        return status;
+    }
+    crs_device *opened = calloc(1, sizeof *opened);
+
+    if (!opened) {
+        snprintf(why, why_size, "out of memory");
+        return CRS_ERR_MEMORY;
+    }
+    opened->threads = options->threads > 0 ? options->threads : omp_get_max_threads();
+    /* The operations hand out the work themselves, in pieces that depend on the sizes only. A BLAS that cut it by its
+     * own number of threads would change the bits with it, and its threads would fight ours for the cores. This holds
+     * for the whole process, as OpenBLAS knows no narrower setting. */
+    openblas_set_num_threads(1);
+    snprintf(opened->description, sizeof opened->description, "CPU, %s, %d thread%s, OpenBLAS %s, lstm=simple",
+             sizeof(real) == sizeof(float) ? "float" : "double", opened->threads, opened->threads == 1 ? "" : "s",
+             openblas_get_corename());
+    *device = opened;
+    return CRS_OK;
+}
+
+static void device_close(crs_device *device) {
+    if (device) {
+        free(device->scratch);
+        free(device);
+    }
+}
+
+static const char *device_describe(const crs_device *device) {
+    return device->description;
+}
+
+static crs_status memory_alloc(crs_device *device, size_t bytes, void **memory) {
+    (void)device;
+    *memory = aligned(bytes);
+    return *memory ? CRS_OK : CRS_ERR_MEMORY;
+}
+
+static void memory_free(crs_device *device, void *memory) {
+    (void)device;
+    free(memory);
+}
+
+static crs_status memory_fill(crs_device *device, void *memory, int byte, size_t bytes) {
+    (void)device;
+    if (bytes > 0) {
+        memset(memory, byte, bytes);
+    }
+    return CRS_OK;
+}
+
+static crs_status memory_copy(crs_device *device, void *to, const void *from, size_t bytes) {
+    (void)device;
+    if (bytes > 0) {
+        memcpy(to, from, bytes);
+    }
+    return CRS_OK;
+}
+
+static crs_status device_sync(crs_device *device) {
+    (void)device;
+    return CRS_OK;
+}
+
+extern const crs_ops CPU_NAME(ops);
+
+/* Host and device memory are one: upload and download are copies, and there is nothing to wait for. */
+const crs_ops CPU_NAME(ops) = {.name = sizeof(real) == sizeof(float) ? "cpu" : "cpu-double",
+                               .real_size = sizeof(real),
+                               .open = device_open,
+                               .close = device_close,
+                               .describe = device_describe,
+                               .alloc = memory_alloc,
+                               .free = memory_free,
+                               .fill = memory_fill,
+                               .copy = memory_copy,
+                               .upload = memory_copy,
+                               .download = memory_copy,
+                               .sync = device_sync,
+#define CPU_ENTRY(slot, args) .slot = CPU_NAME(slot),
+                               CRS_RESERVE_SLOTS(CPU_ENTRY) CRS_COMPUTE_SLOTS(CPU_ENTRY)
+#undef CPU_ENTRY
+};
