@@ -2,7 +2,9 @@
 #include "command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DATA_FORMATS                                                                                                   \
     "DATA is a file in fastText format (__label__x text), CSV or TSV, a folder with a sub-folder per class, or - for " \
@@ -47,7 +49,18 @@ static void print_usage(FILE *stream) {
     fputs("\n'carousel COMMAND --help' lists the options of a command with their defaults.\n", stream);
 }
 
+/* OpenMP's threads spin while they wait, unless told otherwise before main starts. On a machine with other work, spinning
+ * threads take the cores from those they wait for, and a small training step becomes ten times slower; so, unless the user
+ * has decided, the command starts itself again with the waiting threads asleep. Where that cannot be done it goes on. */
+static void let_waiting_threads_sleep(char **argv) {
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME"))
+        return;
+    if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0)
+        execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv) {
+    let_waiting_threads_sleep(argv);
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;
