@@ -1,0 +1,56 @@
+/* The backends under test. A new backend, or a variant that can be forced, is a line of `all`. */
+#include "backends.hpp"
+
+extern "C" {
+extern const crs_ops cpu_f32_ops;
+extern const crs_ops cpu_f64_ops;
+}
+
+namespace crs {
+
+static const crs_device_options automatic = {-1, 0, nullptr};
+static const crs_device_options lstm_simple = {-1, 0, "simple"};
+
+static const std::vector<Backend> &all() {
+    static const std::vector<Backend> backends = {
+        {"cpu", &cpu_f32_ops, automatic, ""},
+        {"cpu_double", &cpu_f64_ops, automatic, ""},
+        {"cpu_lstm_simple", &cpu_f32_ops, lstm_simple, "lstm"},
+    };
+    return backends;
+}
+
+std::vector<Backend> backends_for(const std::string &operation) {
+    std::vector<Backend> chosen;
+    for (const Backend &backend : all())
+        if (backend.only.empty() || backend.only == operation)
+            chosen.push_back(backend);
+    return chosen;
+}
+
+const Backend &oracle() {
+    static const Backend backend = {"oracle", &cpu_f64_ops, automatic, ""};
+    return backend;
+}
+
+std::ostream &operator<<(std::ostream &out, const Backend &backend) {
+    return out << backend.name;
+}
+
+Device::Device(const Backend &backend, int threads) : ops_(backend.ops) {
+    crs_device_options options = backend.options;
+    options.threads = threads;
+    status_ = ops_->open(&options, &handle_, why_, sizeof why_);
+}
+
+Device::~Device() {
+    if (status_ == CRS_OK)
+        ops_->close(handle_);
+}
+
+Verdict Device::opened() const {
+    return status_ == CRS_OK ? Verdict::pass()
+                             : Verdict::fail(format("open of %s: status %d, %s", ops_->name, status_, why_));
+}
+
+} // namespace crs
