@@ -1,0 +1,91 @@
+/* What a backend's table has besides operations: opening, describing, memory. */
+#include "backends.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+using namespace crs;
+
+class Backends : public testing::TestWithParam<Backend> {
+  protected:
+    void SetUp() override {
+        if (device.status() == CRS_ERR_NO_DEVICE)
+            GTEST_SKIP() << device.opened().why();
+        ASSERT_TRUE(device.opened().ok()) << device.opened().why();
+    }
+    const crs_ops &ops = *GetParam().ops;
+    Device device{GetParam(), 2};
+};
+
+TEST_P(Backends, FillsEverySlot) {
+    EXPECT_TRUE(ops.real_size == sizeof(float) || ops.real_size == sizeof(double));
+    ASSERT_NE(ops.name, nullptr);
+#define CRS_EXPECT_SLOT(slot, args) EXPECT_TRUE(ops.slot != nullptr) << #slot;
+    CRS_COMPUTE_SLOTS(CRS_EXPECT_SLOT)
+    CRS_RESERVE_SLOTS(CRS_EXPECT_SLOT)
+#undef CRS_EXPECT_SLOT
+    EXPECT_TRUE(ops.open && ops.close && ops.describe && ops.alloc && ops.free);
+    EXPECT_TRUE(ops.fill && ops.copy && ops.upload && ops.download && ops.sync);
+}
+
+TEST_P(Backends, DescribesItselfInOneLine) {
+    const char *text = ops.describe(device.handle());
+    ASSERT_NE(text, nullptr);
+    EXPECT_GT(strlen(text), 0u);
+    EXPECT_EQ(strchr(text, '\n'), nullptr);
+}
+
+TEST_P(Backends, RefusesAnUnknownVariantAndSaysWhy) {
+    crs_device_options options = GetParam().options;
+    options.lstm = "no-such-variant";
+    crs_device *handle = nullptr;
+    char why[256] = "";
+    EXPECT_NE(ops.open(&options, &handle, why, sizeof why), CRS_OK);
+    EXPECT_NE(strstr(why, "no-such-variant"), nullptr) << why;
+    EXPECT_EQ(strchr(why, '\n'), nullptr);
+}
+
+TEST_P(Backends, CutsTheReasonAtItsSize) {
+    crs_device_options options = GetParam().options;
+    options.lstm = "no-such-variant";
+    crs_device *handle = nullptr;
+    char why[8] = {'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x'};
+    EXPECT_NE(ops.open(&options, &handle, why, 4), CRS_OK);
+    EXPECT_LT(strnlen(why, sizeof why), 4u);
+    EXPECT_EQ(std::string(why + 4, 4), "xxxx");
+}
+
+TEST_P(Backends, MovesBytesAndNothingBeside) {
+    const size_t size = 1000;
+    std::vector<unsigned char> from(size), to(size);
+    for (size_t i = 0; i < size; i++)
+        from[i] = static_cast<unsigned char>(i * 7 + 1);
+    void *a = nullptr, *b = nullptr;
+    ASSERT_EQ(ops.alloc(device.handle(), size, &a), CRS_OK);
+    ASSERT_EQ(ops.alloc(device.handle(), size, &b), CRS_OK);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(a) % 64, 0u);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(b) % 64, 0u);
+
+    ASSERT_EQ(ops.upload(device.handle(), a, from.data(), size), CRS_OK);
+    ASSERT_EQ(ops.fill(device.handle(), b, 0x5A, size), CRS_OK);
+    ASSERT_EQ(ops.copy(device.handle(), static_cast<char *>(b) + 1, static_cast<char *>(a) + 3, size - 5), CRS_OK);
+    ASSERT_EQ(ops.download(device.handle(), to.data(), b, size), CRS_OK);
+    ASSERT_EQ(ops.sync(device.handle()), CRS_OK);
+    EXPECT_EQ(to[0], 0x5A);
+    EXPECT_TRUE(std::equal(to.begin() + 1, to.end() - 4, from.begin() + 3));
+    EXPECT_TRUE(to[size - 4] == 0x5A && to[size - 3] == 0x5A && to[size - 2] == 0x5A && to[size - 1] == 0x5A);
+    ops.free(device.handle(), a);
+    ops.free(device.handle(), b);
+    ops.free(device.handle(), nullptr);
+}
+
+TEST_P(Backends, SaysWhenMemoryIsOut) {
+    for (const size_t size : {SIZE_MAX, SIZE_MAX - 63, SIZE_MAX / 4}) {
+        void *memory = nullptr;
+        EXPECT_EQ(ops.alloc(device.handle(), size, &memory), CRS_ERR_MEMORY) << size;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Backend, Backends, testing::ValuesIn(backends_for("lstm")),
+                         [](const auto &backend) { return backend.param.name; });
