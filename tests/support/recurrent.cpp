@@ -1,0 +1,236 @@
+/* The checks of a recurrent layer: shapes, a scalar reference written from the formulas in ops.h, and what is special
+ * to time (dead steps, reserves, masks). */
+#include "recurrent.hpp"
+
+#include "philox.hpp"
+
+#include <cmath>
+
+namespace crs {
+namespace {
+
+struct Shape {
+    int64_t T, B, I, H;
+    Live live = Live::all;
+    bool reverse = false;
+    int64_t ldy = 0, first = 0; /* ldy 0: H; first: column of this direction */
+    double input_rate = 0, recurrent_rate = 0;
+    bool training = true, dy = true, dh_last = true, dx = true, h_last = true;
+    crs_activation activation = CRS_TANH;
+    double scale = 1; /* of the inputs */
+
+    int64_t row() const {
+        return ldy ? ldy : H;
+    }
+    std::string text() const {
+        return format("T %lld B %lld I %lld H %lld live %d reverse %d ldy %lld+%lld masks %g %g training %d "
+                      "dy %d dh_last %d dx %d h_last %d act %d scale %g",
+                      static_cast<long long>(T), static_cast<long long>(B), static_cast<long long>(I),
+                      static_cast<long long>(H), static_cast<int>(live), reverse, static_cast<long long>(row()),
+                      static_cast<long long>(first), input_rate, recurrent_rate, training, dy, dh_last, dx, h_last,
+                      activation, scale);
+    }
+};
+
+crs_recurrent sizes_of(const Shape &s) {
+    crs_recurrent a = {};
+    a.steps.T = s.T;
+    a.steps.B = s.B;
+    a.I = s.I;
+    a.H = s.H;
+    a.reverse = s.reverse;
+    a.activation = s.activation;
+    a.training = s.training;
+    a.input_mask = {s.input_rate, 0x123456789abcdef1u, 3};
+    a.recurrent_mask = {s.recurrent_rate, 0x123456789abcdef1u, 4};
+    a.ldy = s.row();
+    return a;
+}
+
+const uint64_t step_number = 11;
+
+Numbers inputs_of(const Cell &cell, const Shape &s) {
+    Random random(static_cast<uint64_t>(s.T * 1000003 + s.B * 10007 + s.I * 101 + s.H));
+    const int64_t rows = cell.gates * s.H;
+    Numbers in;
+    add_live(s.live, s.T, s.B, random, &in);
+    in["x"] = random.reals(s.T * s.B * s.I, s.scale);
+    in["W"] = random.reals(rows * s.I, 1.5 / std::sqrt(static_cast<double>(s.I)));
+    in["R"] = random.reals(rows * s.H, 1.5 / std::sqrt(static_cast<double>(s.H)));
+    in["b"] = random.reals(rows, 0.5);
+    in["dy"] = random.reals(s.T * s.B * s.H);
+    in["dh_last"] = random.reals(s.B * s.H);
+    in["dW"] = random.reals(rows * s.I);
+    in["dR"] = random.reals(rows * s.H);
+    in["db"] = random.reals(rows);
+    return in;
+}
+
+Verdict run(const Cell &cell, const Device &device, const Shape &s, const Numbers &in, Result *result) {
+    Bench bench(device);
+    const int64_t ld = s.row(), steps = s.T * s.B;
+    crs_step_state state = {};
+    state.step = step_number;
+    crs_recurrent a = sizes_of(s);
+    a.steps = steps_of(bench, s.T, s.B, in);
+    a.state = bench.state_input(state);
+    a.x = bench.input("x", in.at("x"));
+    a.W = bench.input("W", in.at("W"));
+    a.R = bench.input("R", in.at("R"));
+    a.b = bench.input("b", in.at("b"));
+    a.y = bench.output("y", Layout(steps, s.H, ld, s.first));
+    a.h_last = s.h_last ? bench.output("h_last", Layout(s.B, s.H, ld, s.first)) : nullptr;
+    a.reserve = bench.scratch("reserve", (device.ops().*cell.reserve)(device.handle(), &a));
+    bench.call("forward", device.ops().*cell.forward, a);
+    if (s.training) {
+        a.dy = s.dy ? bench.input("dy", in.at("dy"), Layout(steps, s.H, ld, s.first)) : nullptr;
+        a.dh_last = s.dh_last ? bench.input("dh_last", in.at("dh_last"), Layout(s.B, s.H, ld, s.first)) : nullptr;
+        a.dx = s.dx ? bench.output("dx", steps * s.I) : nullptr;
+        a.dW = bench.added("dW", in.at("dW"));
+        a.dR = bench.added("dR", in.at("dR"));
+        a.db = bench.added("db", in.at("db"));
+        bench.call("backward", device.ops().*cell.backward, a);
+    }
+    CRS_TRY(bench.finish(result));
+    for (int64_t k = 0; s.training && s.dx && k < steps * s.I; k++)
+        if (!is_live(in, s.T, k / s.I / s.B, k / s.I % s.B) && result->at("dx").values[static_cast<size_t>(k)] != 0)
+            return Verdict::fail(format("dx[%lld] is of a dead step and not zero", static_cast<long long>(k)));
+    return Verdict::pass();
+}
+
+/* The forward pass one unit, one row, one step at a time. */
+Numbers reference(const Cell &cell, const Shape &s, const Numbers &in) {
+    const crs_recurrent a = sizes_of(s);
+    const crs_mask none = {};
+    const std::vector<double> &x = in.at("x"), &W = in.at("W"), &R = in.at("R"), &b = in.at("b");
+    const std::vector<double> x_mask = mask_factors(s.training ? a.input_mask : none, step_number, s.B * s.I);
+    const std::vector<double> h_mask = mask_factors(s.training ? a.recurrent_mask : none, step_number, s.B * s.H);
+    Numbers out;
+    out["y"].resize(static_cast<size_t>(s.T * s.B * s.H));
+    for (int64_t r = 0; r < s.B; r++) {
+        std::vector<double> h(static_cast<size_t>(s.H)), c(h), next(h), sums(static_cast<size_t>(cell.gates));
+        for (int64_t k = 0; k < s.T; k++) {
+            const int64_t t = s.reverse ? s.T - 1 - k : k;
+            for (int64_t j = 0; j < s.H && is_live(in, s.T, t, r); j++) {
+                for (int64_t g = 0; g < cell.gates; g++) {
+                    const int64_t unit = g * s.H + j;
+                    double sum = b[unit];
+                    for (int64_t i = 0; i < s.I; i++)
+                        sum += W[unit * s.I + i] * x[(t * s.B + r) * s.I + i] * x_mask[r * s.I + i];
+                    for (int64_t i = 0; i < s.H; i++)
+                        sum += R[unit * s.H + i] * h[i] * h_mask[r * s.H + i];
+                    sums[g] = sum;
+                }
+                next[j] = cell.step(s.activation, sums.data(), &c[j]);
+            }
+            h = next;
+            std::copy(h.begin(), h.end(), out["y"].begin() + (t * s.B + r) * s.H);
+        }
+        if (s.h_last)
+            out["h_last"].insert(out["h_last"].end(), h.begin(), h.end());
+    }
+    return out;
+}
+
+std::vector<Shape> shapes_of(crs_activation activation) {
+    Shape all_on = {5, 6, 3, 4, Live::middle};
+    all_on.input_rate = 0.25;
+    all_on.recurrent_rate = 0.25;
+    all_on.ldy = 8;
+    std::vector<Shape> shapes = {all_on};
+    for (const Live live : {Live::all, Live::ragged, Live::left, Live::start})
+        for (const bool reverse : {false, true})
+            shapes.push_back({7, 5, 5, 3, live, reverse});
+    shapes.push_back({1, 5, 3, 4, Live::ragged});
+    shapes.push_back({1, 1, 1, 1});
+    shapes.push_back({6, 1, 2, 3, Live::left, true});
+    shapes.push_back({4, 3, 7, 1, Live::ragged});
+    shapes.push_back({3, 4, 1, 9, Live::middle, true});
+    for (const int64_t H : {31, 32, 33, 64, 65})
+        shapes.push_back({4, 5, H % 2 ? 20 : H, H, Live::ragged, H % 2 == 0});
+    shapes.push_back({33, 17, 40, 48, Live::ragged});
+
+    Shape odd = {5, 6, 4, 3, Live::ragged, true, 9, 6};
+    odd.recurrent_rate = 0.5;
+    shapes.push_back(odd);
+    odd.recurrent_rate = 0;
+    odd.input_rate = 0.5;
+    odd.dy = false;
+    shapes.push_back(odd);
+    odd.dy = true;
+    odd.dh_last = odd.dx = false;
+    shapes.push_back(odd);
+    odd.dx = true;
+    odd.h_last = false;
+    shapes.push_back(odd);
+    odd.training = false; /* the masks' rates stay, and must not be read */
+    shapes.push_back(odd);
+    odd.h_last = true;
+    odd.live = Live::all;
+    shapes.push_back(odd);
+    Shape wide = {3, 40, 6, 5, Live::middle}; /* more rows than threads, not a multiple of any */
+    wide.recurrent_rate = 0.3;
+    shapes.push_back(wide);
+    Shape saturated = {6, 4, 5, 4, Live::ragged};
+    saturated.scale = 100; /* sigmoid and tanh at their ends; ReLU has none */
+    if (activation == CRS_TANH)
+        shapes.push_back(saturated);
+    for (Shape &shape : shapes)
+        shape.activation = activation;
+    return shapes;
+}
+
+/* Small shapes: every element of every input is moved twice. */
+std::vector<Shape> small_shapes_of(crs_activation activation) {
+    std::vector<Shape> shapes = {{4, 4, 3, 2, Live::middle}, {3, 4, 2, 3, Live::ragged, true}, {4, 2, 2, 3}};
+    shapes[0].input_rate = shapes[0].recurrent_rate = 0.4;
+    shapes[0].ldy = 5;
+    shapes[1].recurrent_rate = 0.3;
+    for (Shape &shape : shapes)
+        shape.activation = activation;
+    return shapes;
+}
+
+/* "An upper bound for any smaller T and B": what lets a caller keep one reserve for batches of all lengths. */
+Verdict check_reserve(const Cell &cell, const Backend &under_test) {
+    const Device device(under_test, 2);
+    CRS_TRY(device.opened());
+    for (const bool training : {false, true}) {
+        Shape small = {3, 3, 5, 7};
+        small.training = training;
+        small.input_rate = small.recurrent_rate = 0.5;
+        Shape longer = small, wider = small;
+        longer.T = 20;
+        wider.B = 20;
+        const auto bytes = [&](const Shape &shape) {
+            const crs_recurrent a = sizes_of(shape);
+            return (device.ops().*cell.reserve)(device.handle(), &a);
+        };
+        if (bytes(longer) < bytes(small) || bytes(wider) < bytes(small))
+            return Verdict::fail("a larger T or B has a smaller reserve");
+    }
+    return Verdict::pass();
+}
+
+} // namespace
+
+Verdict check_recurrent(const Cell &cell, const Backend &under_test, const Backend &oracle) {
+    for (const crs_activation activation : cell.activations) {
+        Operation<Shape> operation;
+        operation.shapes = shapes_of(activation);
+        operation.inputs = [&cell](const Shape &s) { return inputs_of(cell, s); };
+        operation.run = [&cell](const Device &device, const Shape &s, const Numbers &in, Result *result) {
+            return run(cell, device, s, in, result);
+        };
+        operation.reference = [&cell](const Shape &s, const Numbers &in) { return reference(cell, s, in); };
+        operation.terms = [](const Shape &s) { return static_cast<double>((s.I + s.H) * s.T * s.B); };
+        operation.backward = true;
+        CRS_TRY(check_shapes(operation, under_test, oracle));
+        CRS_TRY(check_gradients(operation, under_test, small_shapes_of(activation),
+                                {{"y", "dy"}, {"h_last", "dh_last"}},
+                                {{"dx", "x"}, {"dW", "W"}, {"dR", "R"}, {"db", "b"}}));
+    }
+    return check_reserve(cell, under_test);
+}
+
+} // namespace crs
