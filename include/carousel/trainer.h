@@ -49,7 +49,7 @@ typedef struct crs_epoch {
     double grad_norm; /* of the epoch's last step, before clipping */
     double seconds;   /* training and validation */
     int64_t tokens;   /* live tokens trained on */
-    int best;         /* 1: the best so far by the monitor */
+    int best;         /* 1: the best so far by the monitor; 0 in every epoch without a validation set */
 } crs_epoch;
 
 typedef struct crs_history {
@@ -82,8 +82,9 @@ crs_status crs_split_rows(const crs_dataset *dataset, const crs_config *config, 
 
 /* Trains on the given rows of `dataset` (train_rows NULL: all) and validates each epoch on rows of `validation_set`
  * (NULL: none). On CRS_OK, and also after an interruption or an early stop, the model has the best weights where
- * keep_best and a validation set are given, else the last. CRS_ERR_NOT_FINITE: the error names epoch, step and batch
- * and says what to try; the model has the last good weights and the history so far is filled. */
+ * keep_best and a validation set are given, else the last; patience too means nothing without one. An interrupted
+ * epoch is validated and stands in the history like any other. CRS_ERR_NOT_FINITE: the error names epoch, step and
+ * batch and says what to try; the model has the last good weights and the history so far is filled. */
 crs_status crs_train(crs_model *model, const crs_config *config, const crs_dataset *dataset, const int64_t *train_rows,
                      int64_t train_count, const crs_dataset *validation_set, const int64_t *validation_rows,
                      int64_t validation_count, const crs_train_hooks *hooks, crs_history *history, crs_error *error);
