@@ -179,7 +179,7 @@ static size_t longest_column(const sample *s, const measure *m, size_t not_this)
     return best;
 }
 
-/* The one column that could hold labels: short values, nearly always there, that come back; columns where there are
+/* The one column that could hold labels: short values, mostly there, that come back; columns where there are
  * none or several. */
 static size_t label_like_column(const sample *s, const measure *m, size_t rows, size_t not_this) {
     size_t best = s->columns, candidates = 0;
@@ -187,8 +187,8 @@ static size_t label_like_column(const sample *s, const measure *m, size_t rows, 
     for (size_t least = 2; least >= 1 && candidates == 0; least--)
         for (size_t c = 0; c < s->columns; c++) {
             size_t most = rows * 3 / 4 > 8 ? rows * 3 / 4 : 8;
-            if (c != not_this && 10 * m[c].filled >= 9 * rows && m[c].longest <= LABEL_BYTES &&
-                m[c].distinct >= least && m[c].distinct <= most && m[c].distinct <= m[not_this].distinct) {
+            if (c != not_this && 4 * m[c].filled >= 3 * rows && m[c].longest <= LABEL_BYTES && m[c].distinct >= least &&
+                m[c].distinct <= most && m[c].distinct <= m[not_this].distinct) {
                 best = c;
                 candidates++;
             }

@@ -146,7 +146,7 @@ static crs_status store_row(crs_dataset_builder *b, int32_t label) {
 
 crs_status crs__builder_add(crs_dataset_builder *b, const char *text, size_t text_size, const char *label,
                             size_t label_size, int *bad, crs_error *error) {
-    int64_t class_;
+    int64_t class_ = 0;
     *bad = 1;
     if (!label || label_size == 0)
         return crs__fail(error, CRS_ERR_FORMAT, "the row has no label", "give each text a label");

@@ -13,6 +13,8 @@ struct crs_reader {
     int skip_bad;
     int64_t skipped;
     crs_error first_skipped;
+    int failed; /* by an error that ends the reading, which is given again to whoever reads on */
+    crs_error failure;
     char note[CRS__NOTE];
 };
 
@@ -115,19 +117,23 @@ crs_status crs_reader_open(const char *path, const crs_config *config, crs_reade
 crs_status crs_reader_next(crs_reader *reader, crs_row *row, int *end, crs_error *error) {
     crs_error found;
     *end = 0;
-    for (;;) {
+    while (!reader->failed) {
         int bad = 0;
         crs_status status = reader->rows.next(reader->rows.state, row, end, &bad, &found);
         if (status == CRS_OK)
             return CRS_OK;
-        if (!bad || !reader->skip_bad) {
-            if (error)
-                *error = found;
-            return status;
+        if (bad && reader->skip_bad) {
+            if (reader->skipped++ == 0)
+                reader->first_skipped = found;
+            continue;
         }
-        if (reader->skipped++ == 0)
-            reader->first_skipped = found;
+        reader->failed = !bad;
+        reader->failure = found;
+        break;
     }
+    if (error)
+        *error = reader->failure;
+    return reader->failure.status;
 }
 
 const char *crs_reader_note(const crs_reader *reader) {

@@ -114,11 +114,13 @@ static crs_status start_archive(crs__stream *s, crs_error *error) {
     archive_read_support_filter_xz(s->archive);
     archive_read_support_filter_zstd(s->archive);
     archive_read_support_format_raw(s->archive);
+    archive_read_support_format_empty(s->archive);
     struct archive_entry *entry;
     if (archive_read_open(s->archive, s, NULL, give_raw, NULL) != ARCHIVE_OK)
         return fail_archive(s, error);
     int status = archive_read_next_header(s->archive, &entry);
-    if (status == ARCHIVE_EOF)
+    /* To libarchive, damage before the first byte is also an empty input, but one with a reason. */
+    if (status == ARCHIVE_EOF && !archive_error_string(s->archive))
         s->ended = 1;
     else if (status != ARCHIVE_OK)
         return fail_archive(s, error);

@@ -109,7 +109,7 @@ static crs_status start_machine(crs__table_parser *p, crs_error *error) {
         return crs__fail_memory(error, sizeof p->machine, "the csv parser");
     /* Lines arrive without their CR, and a CR elsewhere is text. */
     csv_set_term_func(&p->machine, is_newline);
-    csv_set_blk_size(&p->machine, 1 << 14);
+    csv_set_blk_size(&p->machine, 1 << 16);
     return CRS_OK;
 }
 
