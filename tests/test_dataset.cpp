@@ -1,0 +1,259 @@
+// Datasets: vocabulary by count, ids put in order and narrowed, cutting, class order, what is counted, and what is
+// refused.
+#include "text_files.hpp"
+
+#include <memory>
+
+namespace {
+
+using crs_test::config_of;
+using crs_test::expect_error;
+using crs_test::Folder;
+using Ids = std::vector<int32_t>;
+
+struct Made {
+    crs_status status = CRS_OK;
+    crs_error error = {};
+    std::unique_ptr<crs_encoder, void (*)(crs_encoder *)> encoder{nullptr, crs_encoder_free};
+    std::unique_ptr<crs_dataset, void (*)(crs_dataset *)> data{nullptr, crs_dataset_free};
+
+    Ids ids(int64_t row) const {
+        Ids all(static_cast<size_t>(crs_dataset_length(data.get(), row)));
+        crs_dataset_ids(data.get(), row, all.data());
+        return all;
+    }
+    const crs_dataset_stats &stats() const {
+        return *crs_dataset_statistics(data.get());
+    }
+};
+
+using Pairs = std::vector<std::pair<std::string, std::string>>; // label, text
+
+Made build(const Pairs &rows, const crs_config &config, const crs_encoder *encoder = nullptr) {
+    Made made;
+    crs_dataset_builder *builder;
+    EXPECT_EQ(crs_dataset_builder_create(&config, encoder, &builder), CRS_OK);
+    for (const auto &[label, text] : rows) {
+        made.status =
+            crs_dataset_builder_add(builder, text.data(), text.size(), label.data(), label.size(), &made.error);
+        if (made.status != CRS_OK) {
+            crs_dataset_builder_free(builder);
+            return made;
+        }
+    }
+    crs_encoder *fitted;
+    crs_dataset *data;
+    made.status = crs_dataset_builder_finish(builder, &fitted, &data, &made.error);
+    made.encoder.reset(fitted);
+    made.data.reset(data);
+    return made;
+}
+
+Made read(const std::string &path, const crs_config &config, const crs_encoder *encoder = nullptr) {
+    Made made;
+    crs_encoder *fitted;
+    crs_dataset *data;
+    made.status = crs_dataset_read(path.c_str(), &config, encoder, &fitted, &data, &made.error);
+    made.encoder.reset(fitted);
+    made.data.reset(data);
+    return made;
+}
+
+std::vector<std::string> tokens_of(const Made &made) {
+    std::vector<std::string> tokens;
+    for (int64_t id = CRS_ID_FIRST; id < crs_encoder_vocabulary(made.encoder.get()); id++)
+        tokens.emplace_back(crs_encoder_token(made.encoder.get(), id));
+    return tokens;
+}
+
+std::vector<std::string> labels_of(const Made &made) {
+    std::vector<std::string> labels;
+    for (int64_t k = 0; k < crs_encoder_classes(made.encoder.get()); k++)
+        labels.emplace_back(crs_encoder_label(made.encoder.get(), k));
+    return labels;
+}
+
+// Counts: d 4, b 3, a 2, c 2 (a is seen before c), e 1.
+const Pairs five = {{"n", "a b c d"}, {"p", "d d b e"}, {"n", "a b c d"}};
+
+TEST(Dataset, VocabularyIsByCountThenByFirstSight) {
+    Made made = build(five, config_of());
+    ASSERT_EQ(made.status, CRS_OK);
+    EXPECT_EQ(tokens_of(made), (std::vector<std::string>{"d", "b", "a", "c", "e"}));
+    EXPECT_EQ(made.ids(0), (Ids{4, 3, 5, 2}));
+    EXPECT_EQ(made.ids(1), (Ids{2, 2, 3, 6}));
+    EXPECT_EQ(made.stats().rows, 3);
+    EXPECT_EQ(made.stats().tokens, 12);
+    EXPECT_EQ(made.stats().distinct_tokens, 5);
+    EXPECT_EQ(made.stats().longest, 4);
+    EXPECT_EQ(made.stats().oov_tokens, 0);
+    EXPECT_EQ(crs_dataset_label(made.data.get(), 0), 0);
+    EXPECT_EQ(crs_dataset_label(made.data.get(), 1), 1);
+}
+
+TEST(Dataset, VocabularyAndMinCountCut) {
+    crs_config config = config_of();
+    config.vocabulary = 4;
+    Made made = build(five, config);
+    EXPECT_EQ(tokens_of(made), (std::vector<std::string>{"d", "b"}));
+    EXPECT_EQ(made.ids(0), (Ids{1, 3, 1, 2}));
+    EXPECT_EQ(made.stats().oov_tokens, 5);
+    EXPECT_EQ(made.stats().distinct_tokens, 5);
+    config = config_of();
+    config.min_count = 2;
+    EXPECT_EQ(tokens_of(build(five, config)), (std::vector<std::string>{"d", "b", "a", "c"}));
+}
+
+TEST(Dataset, FittingAndEncodingAgreeOnCutAndDrop) {
+    for (int oov : {CRS_OOV_KEEP, CRS_OOV_DROP})
+        for (int truncate : {CRS_SIDE_PRE, CRS_SIDE_POST})
+            for (int64_t vocabulary : {4, 70000}) {
+                crs_config config = config_of();
+                config.oov = oov;
+                config.truncate = truncate;
+                config.length = 2;
+                config.vocabulary = vocabulary;
+                Made fitted = build(five, config);
+                ASSERT_EQ(fitted.status, CRS_OK);
+                Made encoded = build(five, config, fitted.encoder.get());
+                ASSERT_EQ(encoded.status, CRS_OK);
+                EXPECT_EQ(encoded.encoder, nullptr);
+                for (int64_t row = 0; row < 3; row++) {
+                    const std::string &text = five[static_cast<size_t>(row)].second;
+                    Ids one(2);
+                    size_t count;
+                    crs_error error;
+                    crs_encoder_encode(fitted.encoder.get(), text.data(), text.size(), one.data(), 2, &count, &error);
+                    one.resize(count);
+                    EXPECT_EQ(fitted.ids(row), one) << oov << truncate << row;
+                    EXPECT_EQ(encoded.ids(row), one) << oov << truncate << row;
+                }
+                EXPECT_EQ(fitted.stats().tokens, encoded.stats().tokens);
+                EXPECT_EQ(fitted.stats().cut_rows, encoded.stats().cut_rows);
+                EXPECT_EQ(fitted.stats().longest, 2);
+            }
+    crs_config config = config_of();
+    config.vocabulary = 4; // d 2, b 3
+    config.length = 2;
+    config.oov = CRS_OOV_DROP;
+    config.truncate = CRS_SIDE_POST;
+    Made made = build(five, config);
+    EXPECT_EQ(made.ids(0), (Ids{3, 2}));
+    EXPECT_EQ(made.ids(1), (Ids{2, 2}));
+    EXPECT_EQ(made.stats().cut_rows, 1);
+    EXPECT_EQ(made.stats().oov_tokens, 5);
+    config.truncate = CRS_SIDE_PRE;
+    EXPECT_EQ(build(five, config).ids(1), (Ids{2, 3}));
+    config.oov = CRS_OOV_KEEP;
+    EXPECT_EQ(build(five, config).ids(1), (Ids{3, 1}));
+}
+
+TEST(Dataset, IdsTakeTwoBytesUpTo65536AndFourBeyond) {
+    for (int64_t distinct : {65534, 65535}) {
+        crs_config config = config_of();
+        config.vocabulary = 100000;
+        config.length = 200000;
+        std::string text;
+        for (int64_t i = 0; i < distinct; i++)
+            text += "t" + std::to_string(i) + " ";
+        Pairs rows = {{"a", text}, {"b", "t0 t" + std::to_string(distinct - 1)}};
+        Made fitted = build(rows, config);
+        ASSERT_EQ(fitted.status, CRS_OK);
+        ASSERT_EQ(crs_encoder_vocabulary(fitted.encoder.get()), distinct + 2);
+        Made encoded = build(rows, config, fitted.encoder.get());
+        size_t id_bytes = distinct + 2 <= 65536 ? 2 : 4;
+        for (const Made *made : {&fitted, &encoded}) {
+            EXPECT_EQ(made->ids(0).size(), static_cast<size_t>(distinct));
+            EXPECT_EQ(made->ids(0)[0], 2);
+            EXPECT_EQ(made->ids(0)[1], 4); // t0 and the last are twice there, and come first
+            EXPECT_EQ(made->ids(0)[static_cast<size_t>(distinct) - 2], distinct + 1);
+            EXPECT_EQ(made->ids(1), (Ids{2, 3}));
+            EXPECT_GE(made->stats().bytes, static_cast<size_t>(distinct + 2) * id_bytes);
+            EXPECT_LT(made->stats().bytes, static_cast<size_t>(distinct + 2) * id_bytes + 1000);
+        }
+    }
+}
+
+TEST(Dataset, ClassesAreSortedByValueOrByBytes) {
+    auto labels = [](const std::vector<std::string> &given) {
+        Pairs rows;
+        for (const std::string &label : given)
+            rows.emplace_back(label, "x");
+        return labels_of(build(rows, config_of()));
+    };
+    EXPECT_EQ(labels({"10", "9", "-1", "+3"}), (std::vector<std::string>{"-1", "+3", "9", "10"}));
+    EXPECT_EQ(labels({"10", "9", "x"}), (std::vector<std::string>{"10", "9", "x"}));
+    EXPECT_EQ(labels({"pos", "neg", "Neg", "ä"}), (std::vector<std::string>{"Neg", "neg", "pos", "ä"}));
+    EXPECT_EQ(labels({"1.5", "10", "9"}), (std::vector<std::string>{"1.5", "10", "9"}));
+    EXPECT_EQ(labels({"9999999999999999999", "8"}), (std::vector<std::string>{"8", "9999999999999999999"}));
+}
+
+TEST(Dataset, EmptyTextsAreRows) {
+    Made made = build({{"a", ""}, {"b", "... !"}, {"a", "x"}}, config_of());
+    ASSERT_EQ(made.status, CRS_OK);
+    EXPECT_EQ(made.stats().empty_rows, 2);
+    EXPECT_EQ(made.ids(0), Ids{});
+    EXPECT_EQ(made.ids(2), Ids{2});
+    EXPECT_EQ(build({{"a", ""}, {"b", ""}}, config_of()).status, CRS_OK);
+}
+
+TEST(Dataset, RefusesWhatCannotBeTrainedOn) {
+    Made made = build({}, config_of());
+    EXPECT_EQ(made.status, CRS_ERR_FORMAT);
+    EXPECT_NE(std::string(made.error.what).find("no rows"), std::string::npos);
+    made = build({{"cat", "x"}, {"cat", "y"}}, config_of());
+    EXPECT_EQ(made.status, CRS_ERR_FORMAT);
+    EXPECT_EQ(std::string(made.error.what), "only one class, \"cat\", in all 2 rows");
+    EXPECT_NE(std::string(made.error.mend), "");
+    EXPECT_EQ(made.encoder, nullptr);
+    EXPECT_EQ(build({{"", "x"}}, config_of()).status, CRS_ERR_FORMAT);
+    EXPECT_EQ(build({{"a", "x\xff"}}, config_of()).status, CRS_ERR_FORMAT);
+    EXPECT_EQ(build({{"\xff", "x"}}, config_of()).status, CRS_ERR_FORMAT);
+    // One class is enough where nothing is fitted.
+    Made fitted = build(five, config_of());
+    EXPECT_EQ(build({{"n", "a"}}, config_of(), fitted.encoder.get()).status, CRS_OK);
+}
+
+TEST(Dataset, UnknownLabelIsNamedWithItsLine) {
+    Folder folder;
+    Made fitted = build(five, config_of());
+    std::string path = folder.write("test.tsv", "n\ta b c\nq\ta d\np\tb and more\nr\tc d\n");
+    Made made = read(path, config_of(), fitted.encoder.get());
+    expect_error(made.error, made.status, CRS_ERR_FORMAT, 2, "unknown label \"q\"; known are n, p");
+    EXPECT_EQ(std::string(made.error.file), path);
+    EXPECT_EQ(made.data, nullptr);
+    crs_config config = config_of();
+    config.skip_bad = 1;
+    made = read(path, config, fitted.encoder.get());
+    ASSERT_EQ(made.status, CRS_OK);
+    EXPECT_EQ(made.stats().rows, 2);
+    EXPECT_EQ(made.stats().skipped, 2);
+    EXPECT_EQ(crs_dataset_label(made.data.get(), 1), 1);
+}
+
+TEST(Dataset, FromAFile) {
+    Folder folder;
+    std::string rows = "n\tgood film\np\tbad film\n\xff\tx\nn\t\n";
+    Made made = read(folder.write("a.tsv", rows), config_of());
+    expect_error(made.error, made.status, CRS_ERR_FORMAT, 3, "not valid UTF-8");
+    crs_config config = config_of();
+    config.skip_bad = 1;
+    made = read(folder.at("a.tsv"), config);
+    ASSERT_EQ(made.status, CRS_OK);
+    EXPECT_EQ(made.stats().rows, 3);
+    EXPECT_EQ(made.stats().skipped, 1);
+    EXPECT_EQ(made.stats().empty_rows, 1);
+    EXPECT_EQ(std::string(made.stats().note), "tsv, no header, label in column 1, text in column 2");
+    EXPECT_EQ(tokens_of(made), (std::vector<std::string>{"film", "good", "bad"}));
+    made = read(folder.write("one.tsv", "n\tgood film\nn\tbad film\n"), config_of());
+    EXPECT_EQ(made.status, CRS_ERR_FORMAT);
+    EXPECT_NE(std::string(made.error.what).find("only one class, \"n\""), std::string::npos);
+    EXPECT_EQ(std::string(made.error.file), folder.at("one.tsv"));
+    config = config_of(CRS_FORMAT_LINES);
+    EXPECT_EQ(read(folder.at("one.tsv"), config).status, CRS_ERR_CONFIG);
+    config = config_of();
+    config.length = 0;
+    EXPECT_EQ(read(folder.at("one.tsv"), config).status, CRS_ERR_CONFIG);
+}
+
+} // namespace
