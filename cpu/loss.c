@@ -5,45 +5,44 @@
 
 #define PARALLEL_FROM 2048 /* logits; below it waking threads costs more than they save */
 
+/* One row on its way: what it reads, what it writes and what comes of it. */
+typedef struct loss_row {
+    const real *z;    /* [C] */
+    real *p, *dz;     /* [C] or NULL: not wanted */
+    int64_t C, label; /* label -1: none */
+    double smoothing;
+    double scale;      /* of the gradient */
+    double loss;       /* before its class weight; 0 without a label */
+    int64_t predicted; /* the most probable class */
+} loss_row;
+
+/* Classes are compared by their logits, which order them as the probabilities do but never round to 1. */
+static void set_probability(loss_row *row, int64_t c, double probability) {
+    if (row->p) {
+        row->p[c] = (real)probability;
+    }
+    if (row->C == 1) {
+        row->predicted = probability > 0.5;
+    } else if (row->z[c] > row->z[row->predicted]) {
+        row->predicted = c;
+    }
+}
+
 /* Target of class c before smoothing. */
-static double target(const crs_loss *a, int64_t b, int64_t c) {
-    return a->C == 1 ? (double)a->labels[b] : (double)(c == a->labels[b]);
+static double target(const loss_row *row, int64_t c) {
+    return row->C == 1 ? (double)row->label : (double)(c == row->label);
 }
 
 /* Target of class c, of which label smoothing has spread a part over `sides` equal shares. */
-static double smoothed(const crs_loss *a, int64_t b, int64_t c, int64_t sides) {
-    return (1 - a->label_smoothing) * target(a, b, c) + a->label_smoothing / (double)sides;
+static double smoothed(const loss_row *row, int64_t c, int64_t sides) {
+    return (1 - row->smoothing) * target(row, c) + row->smoothing / (double)sides;
 }
-
-static double row_weight(const crs_loss *a, int64_t b) {
-    return a->class_weight ? (double)((const real *)a->class_weight)[a->labels[b]] : 1;
-}
-
-/* Probability and logit order classes alike, and logits do not saturate: 0.99.. rounded to 1 is no tie. */
-static int is_correct(const crs_loss *a, int64_t b, const real *z) {
-    if (a->C == 1) {
-        const int above_half = a->kind == CRS_SOFTMAX_CROSS_ENTROPY   ? 1
-                               : a->kind == CRS_SIGMOID_CROSS_ENTROPY ? z[0] > 0
-                                                                      : z[0] > (real)0.5;
-
-        return above_half == a->labels[b];
-    }
-
-    int64_t best = 0;
-
-    for (int64_t c = 1; c < a->C; c++) {
-        best = z[c] > z[best] ? c : best;
-    }
-    return best == a->labels[b];
-}
-
-/* The row functions return the row's loss before its class weight (0 without labels); `scale` is the row's factor in
- * the gradient. p and dz may be NULL. */
 
 /* log softmax(z)_c = (z_c - max) - log(sum): differences first, so that large logits neither overflow nor cancel. */
-static double softmax_row(const crs_loss *a, int64_t b, double scale, const real *z, real *p, real *dz) {
-    const int64_t C = a->C;
-    double max = (double)z[0], sum = 0, loss = 0;
+static void softmax_row(loss_row *row) {
+    const real *z = row->z;
+    const int64_t C = row->C;
+    double max = (double)z[0], sum = 0;
 
     for (int64_t c = 1; c < C; c++) {
         max = (double)z[c] > max ? (double)z[c] : max;
@@ -52,87 +51,87 @@ static double softmax_row(const crs_loss *a, int64_t b, double scale, const real
         sum += exp((double)z[c] - max);
     }
 
-    const double log_sum = log(sum);
-    const double total = a->labels && C == 1 ? smoothed(a, b, 0, C) : 1; /* of the targets */
+    const double log_sum = log(sum), total = C == 1 ? smoothed(row, 0, C) : 1; /* total: of the targets */
 
-    for (int64_t c = 0; a->labels && c < C; c++) {
-        const double q = smoothed(a, b, c, C);
-
-        loss += q > 0 ? q * (log_sum - ((double)z[c] - max)) : 0;
-    }
     for (int64_t c = 0; c < C; c++) {
-        const double probability = exp((double)z[c] - max) / sum;
+        const double shifted = (double)z[c] - max, probability = exp(shifted) / sum;
 
-        if (p) {
-            p[c] = (real)probability;
-        }
-        if (dz) {
-            dz[c] = (real)(scale * (total * probability - smoothed(a, b, c, C)));
+        set_probability(row, c, probability);
+        if (row->label >= 0) {
+            const double q = smoothed(row, c, C);
+
+            row->loss += q > 0 ? q * (log_sum - shifted) : 0;
+            if (row->dz) {
+                row->dz[c] = (real)(row->scale * (total * probability - q));
+            }
         }
     }
-    return isnan(sum) ? sum : loss; /* a logit that is not finite tells even where its target is 0 */
+    if (isnan(sum)) {
+        row->loss = sum; /* a logit that is not finite tells even where its target is 0 */
+    }
 }
 
 /* -log p = softplus(-z) and -log(1-p) = softplus(z), with softplus(z) = max(z,0) + log(1 + exp(-|z|)). */
-static double sigmoid_row(const crs_loss *a, int64_t b, double scale, const real *z, real *p, real *dz) {
-    const double C = (double)a->C;
-    double loss = 0;
+static void sigmoid_row(loss_row *row) {
+    const double C = (double)row->C;
 
-    for (int64_t c = 0; c < a->C; c++) {
-        const double logit = (double)z[c], small = exp(-fabs(logit));
-        const double probability = (logit >= 0 ? 1 : small) / (1 + small);
+    for (int64_t c = 0; c < row->C; c++) {
+        const double z = (double)row->z[c], small = exp(-fabs(z));
+        const double probability = (z >= 0 ? 1 : small) / (1 + small);
 
-        if (p) {
-            p[c] = (real)probability;
-        }
-        if (a->labels) {
-            const double q = smoothed(a, b, c, 2);
+        set_probability(row, c, probability);
+        if (row->label >= 0) {
+            const double q = smoothed(row, c, 2);
 
-            loss += (logit >= 0 ? (1 - q) * logit : -q * logit) + log1p(small);
-            if (dz) {
-                dz[c] = (real)(scale * (probability - q) / C);
+            row->loss += ((z >= 0 ? (1 - q) * z : -q * z) + log1p(small)) / C;
+            if (row->dz) {
+                row->dz[c] = (real)(row->scale * (probability - q) / C);
             }
         }
     }
-    return loss / C;
 }
 
-static double squared_row(const crs_loss *a, int64_t b, double scale, const real *z, real *p, real *dz) {
-    const double C = (double)a->C;
-    double loss = 0;
+static void squared_row(loss_row *row) {
+    const double C = (double)row->C;
 
-    for (int64_t c = 0; c < a->C; c++) {
-        if (p) {
-            p[c] = z[c];
-        }
-        if (a->labels) {
-            const double difference = (double)z[c] - target(a, b, c);
+    for (int64_t c = 0; c < row->C; c++) {
+        set_probability(row, c, (double)row->z[c]);
+        if (row->label >= 0) {
+            const double difference = (double)row->z[c] - target(row, c);
 
-            loss += difference * difference;
-            if (dz) {
-                dz[c] = (real)(scale * 2 * difference / C);
+            row->loss += difference * difference / C;
+            if (row->dz) {
+                row->dz[c] = (real)(row->scale * 2 * difference / C);
             }
         }
     }
-    return loss / C;
 }
 
-/* The weighted loss of row b; writes what the row owns. */
-static double loss_row(const crs_loss *a, int64_t b) {
-    const real *z = (const real *)a->logits + b * a->C;
-    real *p = a->probabilities ? (real *)a->probabilities + b * a->C : NULL;
-    real *dz = a->labels && a->dlogits ? (real *)a->dlogits + b * a->C : NULL;
-    const double weight = a->labels ? row_weight(a, b) : 0, scale = weight / (double)a->B;
+/* Writes what row b owns, its weighted loss included; 1 if the predicted class is the label. */
+static int one_row(const crs_loss *a, int64_t b, double *loss) {
+    const int64_t at = b * a->C, label = a->labels ? a->labels[b] : -1;
+    const double weight = a->labels && a->class_weight ? (double)((const real *)a->class_weight)[label] : 1;
+    loss_row row = {.z = (const real *)a->logits + at,
+                    .p = a->probabilities ? (real *)a->probabilities + at : NULL,
+                    .dz = a->dlogits ? (real *)a->dlogits + at : NULL,
+                    .C = a->C,
+                    .label = label,
+                    .smoothing = a->label_smoothing,
+                    .scale = weight / (double)a->B};
 
     switch (a->kind) {
     case CRS_SOFTMAX_CROSS_ENTROPY:
-        return weight * softmax_row(a, b, scale, z, p, dz);
+        softmax_row(&row);
+        break;
     case CRS_SIGMOID_CROSS_ENTROPY:
-        return weight * sigmoid_row(a, b, scale, z, p, dz);
+        sigmoid_row(&row);
+        break;
     case CRS_MEAN_SQUARED_ERROR:
+        squared_row(&row);
         break;
     }
-    return weight * squared_row(a, b, scale, z, p, dz);
+    *loss = weight * row.loss;
+    return row.predicted == label;
 }
 
 crs_status CPU_NAME(loss)(crs_device *device, const crs_loss *a) {
@@ -146,10 +145,7 @@ crs_status CPU_NAME(loss)(crs_device *device, const crs_loss *a) {
 #pragma omp parallel for schedule(static) num_threads(device->threads) reduction(+ : correct) \
     if (a->B * a->C >= PARALLEL_FROM)
     for (int64_t b = 0; b < a->B; b++) {
-        losses[b] = loss_row(a, b);
-        if (a->labels) {
-            correct += (uint64_t)is_correct(a, b, (const real *)a->logits + b * a->C);
-        }
+        correct += (uint64_t)one_row(a, b, &losses[b]);
     }
     if (!a->labels) {
         return CRS_OK;

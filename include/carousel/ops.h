@@ -175,8 +175,9 @@ typedef enum crs_loss_kind {
  *                  sigmoid: mean over c of -(q log p + (1-q) log(1-p))   p = sigmoid(z)   q = (1-s) target + s/2
  *                  mse:     mean over c of (z_c - target_c)^2      (s is not read)
  *   batch loss     sum_b weight[label_b] l_b / B      (divided by B, not by the weights' sum: Keras)
- * dlogits is the gradient of the batch loss. The predicted class is the largest probability (ties: the lowest class);
- * with C = 1, class 1 if and only if the probability is > 0.5. */
+ * dlogits is the gradient of the batch loss. The predicted class is the largest probability, told by
+ * the logits where probabilities round alike (ties: the lowest class); with C = 1, class 1 if and only if the
+ * probability is > 0.5. */
 typedef struct crs_loss {
     int64_t B, C;
     crs_loss_kind kind;
