@@ -12,11 +12,12 @@ enum { CRS_WINDOW_BATCHES = 64 }; /* enough rows that a batch is of nearly one l
 
 /* ---- what is asked for ---- */
 
-static crs_status check_rows(crs__batches *batches, int64_t classes, crs_error *error) {
+/* Takes the rows over, each one checked. */
+static crs_status choose_rows(crs__batches *batches, const int64_t *chosen, int64_t classes, crs_error *error) {
     const crs_dataset *dataset = batches->dataset;
     const int64_t rows = crs_dataset_rows(dataset), length = batches->config->length;
     for (int64_t i = 0; i < batches->count; i++) {
-        const int64_t row = batches->chosen[i];
+        const int64_t row = chosen ? chosen[i] : i;
         if (row < 0 || row >= rows)
             return crs__fail(error, CRS_ERR_ARGUMENT, "row %lld is not in the dataset", "row numbers go from 0 to %lld",
                              (long long)row, (long long)(rows - 1));
@@ -29,26 +30,20 @@ static crs_status check_rows(crs__batches *batches, int64_t classes, crs_error *
             return crs__fail(error, CRS_ERR_ARGUMENT, "row %lld is of class %lld, but the model has %lld classes",
                              "read the dataset with the model's encoder", (long long)row, (long long)label,
                              (long long)classes);
+        batches->chosen[i] = row;
         batches->longest = ids > batches->longest ? ids : batches->longest;
     }
     return CRS_OK;
 }
 
-/* n values of a size, n >= 1, or NULL. */
-static void *values_of(int64_t n, size_t size) {
-    return (uint64_t)n > SIZE_MAX / size ? NULL : malloc((size_t)n * size);
-}
-
-static crs_status allocate_rows(crs__batches *batches, const int64_t *rows, crs_error *error) {
+static crs_status allocate_rows(crs__batches *batches, crs_error *error) {
     const int64_t n = batches->count;
-    batches->chosen = values_of(n, sizeof *batches->chosen);
-    batches->order = values_of(n, sizeof *batches->order);
-    batches->spare = values_of(n, sizeof *batches->spare);
-    batches->first = values_of(n + 1, sizeof *batches->first);
+    batches->chosen = calloc((size_t)n, sizeof *batches->chosen);
+    batches->order = calloc((size_t)n, sizeof *batches->order);
+    batches->spare = calloc((size_t)n, sizeof *batches->spare);
+    batches->first = calloc((size_t)(n + 1), sizeof *batches->first);
     if (!batches->chosen || !batches->order || !batches->spare || !batches->first)
         return crs__fail_memory(error, (size_t)n * 4 * sizeof(int64_t), "the order of the rows");
-    for (int64_t i = 0; i < n; i++)
-        batches->chosen[i] = rows ? rows[i] : i;
     return CRS_OK;
 }
 
@@ -58,12 +53,12 @@ static crs_status allocate_batch(crs__batches *batches, int64_t rows_per_batch, 
     batches->T = T;
     batches->B = B;
     const int64_t ids = T > INT64_MAX / B ? INT64_MAX : T * B;
-    batches->ids = values_of(ids, sizeof *batches->ids);
-    batches->start = values_of(B, sizeof *batches->start);
-    batches->len = values_of(B, sizeof *batches->len);
-    batches->labels = values_of(B, sizeof *batches->labels);
-    batches->row = values_of(batches->longest + 1, sizeof *batches->row);
-    batches->counts = values_of(batches->longest + 2, sizeof *batches->counts);
+    batches->ids = calloc((size_t)ids, sizeof *batches->ids);
+    batches->start = calloc((size_t)B, sizeof *batches->start);
+    batches->len = calloc((size_t)B, sizeof *batches->len);
+    batches->labels = calloc((size_t)B, sizeof *batches->labels);
+    batches->row = calloc((size_t)(batches->longest + 1), sizeof *batches->row);
+    batches->counts = calloc((size_t)(batches->longest + 2), sizeof *batches->counts);
     if (!batches->ids || !batches->start || !batches->len || !batches->labels || !batches->row || !batches->counts)
         return crs__fail_memory(error, (uint64_t)ids > SIZE_MAX / sizeof(int32_t) ? SIZE_MAX : (size_t)ids * 4,
                                 "a batch");
@@ -80,9 +75,9 @@ crs_status crs__batches_create(const crs_dataset *dataset, const crs_config *con
         return crs__fail(error, CRS_ERR_CONFIG, "a batch of %lld rows of length %lld has no room for a token",
                          "set both batch and length to 1 or more", (long long)rows_per_batch,
                          (long long)config->length);
-    crs_status status = allocate_rows(batches, rows, error);
+    crs_status status = allocate_rows(batches, error);
     if (status == CRS_OK)
-        status = check_rows(batches, classes, error);
+        status = choose_rows(batches, rows, classes, error);
     if (status == CRS_OK)
         status = allocate_batch(batches, rows_per_batch, error);
     if (status != CRS_OK)

@@ -35,10 +35,11 @@ static crs_status allocate(predictions *all, int64_t rows, int64_t B, int64_t cl
         all->batch_probabilities = malloc((size_t)B * c * sizeof(float));
         all->batch_losses = malloc((size_t)B * sizeof(double));
     }
-    if (!all->probabilities || !all->losses || !all->batch_probabilities || !all->batch_losses)
-        return crs__fail(error, CRS_ERR_MEMORY, "out of memory for the probabilities of %lld rows and %lld classes",
-                         "evaluate fewer rows at once", (long long)rows, (long long)classes);
-    return CRS_OK;
+    if (all->probabilities && all->losses && all->batch_probabilities && all->batch_losses)
+        return CRS_OK;
+    crs__fail(error, CRS_ERR_MEMORY, "out of memory for the probabilities of %lld rows and %lld classes",
+              "evaluate fewer rows at once", (long long)rows, (long long)classes);
+    return CRS_ERR_MEMORY;
 }
 
 static void release(predictions *all) {
