@@ -31,7 +31,7 @@ static crs_status allocate(predictions *all, int64_t rows, int64_t B, int64_t cl
     *all = (predictions){0};
     if (n <= SIZE_MAX / sizeof(float) / c) {
         all->probabilities = malloc(n * c * sizeof(float));
-        all->losses = malloc(n * sizeof(double));
+        all->losses = calloc(n, sizeof(double));
         all->batch_probabilities = malloc((size_t)B * c * sizeof(float));
         all->batch_losses = malloc((size_t)B * sizeof(double));
     }
