@@ -6,6 +6,7 @@
 #include "verdict.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace crs {
 
@@ -87,6 +88,78 @@ class Model {
     crs_backend *backend_ = nullptr;
     crs_model *model_ = nullptr;
 };
+
+/* What crs_train gave. */
+struct Trained {
+    crs_status status = CRS_OK;
+    crs_error error = {};
+    crs_history history = {};
+    Trained() = default;
+    Trained(const Trained &) = delete;
+    ~Trained() {
+        crs_history_clear(&history);
+    }
+    const crs_epoch &epoch(size_t i) const {
+        return history.epochs[i];
+    }
+    const crs_epoch &last() const {
+        return history.epochs[history.count - 1];
+    }
+};
+
+inline void train(Trained &trained, const Model &model, const crs_config &config, const Rows &rows,
+                  const Rows *validation = nullptr, const crs_train_hooks *hooks = nullptr) {
+    trained.status = crs_train(model.get(), &config, rows.get(), nullptr, 0, validation ? validation->get() : nullptr,
+                               nullptr, 0, hooks, &trained.history, &trained.error);
+}
+
+struct FreeMetrics {
+    void operator()(crs_metrics *metrics) const {
+        crs_metrics_free(metrics);
+    }
+};
+using Metrics = std::unique_ptr<crs_metrics, FreeMetrics>;
+
+inline Metrics evaluate(const Model &model, const crs_config &config, const Rows &rows,
+                        const std::vector<int64_t> *chosen = nullptr) {
+    crs_metrics *metrics = nullptr;
+    crs_error error = {};
+    EXPECT_EQ(crs_evaluate(model.get(), &config, rows.get(), chosen ? chosen->data() : nullptr,
+                           chosen ? (int64_t)chosen->size() : 0, &metrics, &error),
+              CRS_OK)
+        << error.what;
+    return Metrics(metrics);
+}
+
+inline crs_config settings(const char *line, double lr = 0.01, int64_t epochs = 4) {
+    crs_config config = every_word(8);
+    std::snprintf(config.model, sizeof config.model, "%s", line);
+    config.optimizer = CRS_ADAM;
+    config.lr = lr;
+    config.epochs = epochs;
+    config.batch = 16;
+    config.seed = 7;
+    config.patience = 0;
+    return config;
+}
+
+/* Rows to train on, and others of the same encoder. */
+struct Data {
+    Rows train, validation;
+    Data(const crs_config &config, const Texts &texts, const Texts &others)
+        : train(rows_of(config, texts)), validation(rows_of(config, others, train.encoder.get())) {}
+};
+
+inline Data occurs(const crs_config &config) {
+    return Data(config, word_occurs(200, 1), word_occurs(100, 2));
+}
+
+/* Nothing to be learnt: what fits the training rows makes the others worse. */
+inline Data noise(const crs_config &config) {
+    return Data(config, shuffled_labels(word_occurs(60, 1), 3), shuffled_labels(word_occurs(60, 2), 4));
+}
+
+inline const char *const LSTM = "embedding 6 | lstm 8 | dense 2";
 
 } // namespace crs
 #endif
