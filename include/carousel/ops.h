@@ -13,6 +13,7 @@
  * Aliasing     nothing may alias unless its comment says so. `dy` is scratch where its comment says so.
  * Reserve      opaque memory of the caller, *_reserve() bytes, filled by forward and read by the matching backward; it
  *              holds that call's scratch too, and is overwritten by both.
+ * Backward     reads its forward's inputs, weights and outputs (x, W, R, y) again: they must be as forward left them.
  * Queueing     work is queued in call order; only download and sync wait. There is no hidden synchronisation in a step.
  * Same bits    the same call on the same device gives the same bits: no float atomics, reductions in a fixed order,
  *              whatever the number of threads.
