@@ -106,8 +106,10 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
     }
     for (const Shape &shape :
          {Shape{1, 1, 1, CRS_TANH}, Shape{1, 65, 32, CRS_SIGMOID}, Shape{64, 1, 2, CRS_RELU},
-          Shape{33, 64, 1, CRS_SIGMOID}, Shape{130, 66, 65, CRS_TANH}, Shape{6, 7, 5, CRS_SIGMOID, true, 100}})
+          Shape{33, 64, 1, CRS_SIGMOID}, Shape{130, 66, 65, CRS_TANH}, Shape{6, 7, 5, CRS_SIGMOID, true, 100},
+          Shape{1100, 20, 30, CRS_TANH}, Shape{20, 1100, 16, CRS_LINEAR}, Shape{300, 8, 520, CRS_RELU}})
         operation.shapes.push_back(shape);
+    /* The last three are long in one dimension each: products and sums that a backend may cut into pieces. */
     operation.inputs = inputs_of;
     operation.run = run;
     operation.reference = reference;
