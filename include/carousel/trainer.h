@@ -84,7 +84,8 @@ crs_status crs_split_rows(const crs_dataset *dataset, const crs_config *config, 
  * (NULL: none). On CRS_OK, and also after an interruption or an early stop, the model has the best weights where
  * keep_best and a validation set are given, else the last; patience too means nothing without one. An interrupted
  * epoch is validated and stands in the history like any other. CRS_ERR_NOT_FINITE: the error names epoch, step and
- * batch and says what to try; the model has the last good weights and the history so far is filled. */
+ * batch and says what to try; the history so far is filled, and the model has the weights of the last step whose loss
+ * and gradient were finite (themselves not finite only where that one update overflowed). */
 crs_status crs_train(crs_model *model, const crs_config *config, const crs_dataset *dataset, const int64_t *train_rows,
                      int64_t train_count, const crs_dataset *validation_set, const int64_t *validation_rows,
                      int64_t validation_count, const crs_train_hooks *hooks, crs_history *history, crs_error *error);
