@@ -1,16 +1,24 @@
 /* Elementwise sum in place, of the two directions of a bidirectional layer. */
+#include "clones.h"
 #include "cpu.h"
 
-#define PARALLEL_FROM 65536 /* elements; below it waking threads costs more than they save */
+#define CHUNK 16384 /* elements a thread takes at a time */
 
-crs_status CPU_NAME(add)(crs_device *device, const crs_add *a) {
-    const int64_t n = a->n;
-    const real *restrict x = a->x;
-    real *restrict y = a->y;
-
-#pragma omp parallel for simd schedule(static) num_threads(device->threads) if (parallel : n >= PARALLEL_FROM)
+CPU_CLONES
+static void add(int64_t n, const real *restrict x, real *restrict y) {
     for (int64_t i = 0; i < n; i++) {
         y[i] += x[i];
+    }
+}
+
+crs_status CPU_NAME(add)(crs_device *device, const crs_add *a) {
+    const int64_t chunks = (a->n + CHUNK - 1) / CHUNK;
+
+#pragma omp parallel for schedule(static) num_threads(device->threads) if (chunks > 4)
+    for (int64_t c = 0; c < chunks; c++) {
+        const int64_t first = c * CHUNK, n = a->n - first < CHUNK ? a->n - first : CHUNK;
+
+        add(n, (const real *)a->x + first, (real *)a->y + first);
     }
     return CRS_OK;
 }

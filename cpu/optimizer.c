@@ -50,16 +50,16 @@ static coefficients coefficients_of(const crs_optimizer *a) {
 }
 
 CPU_CLONES
-static void sgd(coefficients k, int64_t n, const real *restrict g, real *restrict w) {
-    for (int64_t i = 0; i < n; i++) {
+static void sgd(coefficients k, int64_t first, int64_t end, const real *restrict g, real *restrict w) {
+    for (int64_t i = first; i < end; i++) {
         w[i] -= k.lr * (k.scale * g[i] + k.l2 * w[i]);
     }
 }
 
 CPU_CLONES
-static void sgd_momentum(coefficients k, int nesterov, int64_t n, const real *restrict g, real *restrict w,
-                         real *restrict m) {
-    for (int64_t i = 0; i < n; i++) {
+static void sgd_momentum(coefficients k, int nesterov, int64_t first, int64_t end, const real *restrict g,
+                         real *restrict w, real *restrict m) {
+    for (int64_t i = first; i < end; i++) {
         const real down = k.lr * (k.scale * g[i] + k.l2 * w[i]);
 
         m[i] = k.momentum * m[i] - down;
@@ -68,8 +68,9 @@ static void sgd_momentum(coefficients k, int nesterov, int64_t n, const real *re
 }
 
 CPU_CLONES
-static void rmsprop(coefficients k, int64_t n, const real *restrict g, real *restrict w, real *restrict v) {
-    for (int64_t i = 0; i < n; i++) {
+static void rmsprop(coefficients k, int64_t first, int64_t end, const real *restrict g, real *restrict w,
+                    real *restrict v) {
+    for (int64_t i = first; i < end; i++) {
         const real gradient = k.scale * g[i] + k.l2 * w[i];
 
         v[i] = k.decay * v[i] + k.decay_fresh * gradient * gradient;
@@ -78,9 +79,9 @@ static void rmsprop(coefficients k, int64_t n, const real *restrict g, real *res
 }
 
 CPU_CLONES
-static void rmsprop_momentum(coefficients k, int64_t n, const real *restrict g, real *restrict w, real *restrict m,
-                             real *restrict v) {
-    for (int64_t i = 0; i < n; i++) {
+static void rmsprop_momentum(coefficients k, int64_t first, int64_t end, const real *restrict g, real *restrict w,
+                             real *restrict m, real *restrict v) {
+    for (int64_t i = first; i < end; i++) {
         const real gradient = k.scale * g[i] + k.l2 * w[i];
 
         v[i] = k.decay * v[i] + k.decay_fresh * gradient * gradient;
@@ -90,9 +91,9 @@ static void rmsprop_momentum(coefficients k, int64_t n, const real *restrict g, 
 }
 
 CPU_CLONES
-static void adam(coefficients k, int64_t n, const real *restrict g, real *restrict w, real *restrict m,
+static void adam(coefficients k, int64_t first, int64_t end, const real *restrict g, real *restrict w, real *restrict m,
                  real *restrict v) {
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = first; i < end; i++) {
         const real gradient = k.scale * g[i] + k.l2 * w[i];
 
         m[i] = k.momentum * m[i] + k.fresh * gradient;
@@ -101,31 +102,29 @@ static void adam(coefficients k, int64_t n, const real *restrict g, real *restri
     }
 }
 
-/* The weights first..first+n-1. */
-static void update(const crs_optimizer *a, coefficients k, int64_t first, int64_t n) {
-    const real *g = (const real *)a->g + first;
-    real *w = (real *)a->w + first;
-    real *m = a->m ? (real *)a->m + first : NULL;
-    real *v = a->v ? (real *)a->v + first : NULL;
+/* The weights first..end-1. */
+static void update(const crs_optimizer *a, coefficients k, int64_t first, int64_t end) {
+    const real *g = a->g;
+    real *w = a->w, *m = a->m, *v = a->v;
 
     switch (a->kind) {
     case CRS_SGD:
         if (m) {
-            sgd_momentum(k, a->nesterov, n, g, w, m);
+            sgd_momentum(k, a->nesterov, first, end, g, w, m);
         } else {
-            sgd(k, n, g, w);
+            sgd(k, first, end, g, w);
         }
         break;
     case CRS_RMSPROP:
         if (a->momentum > 0) {
-            rmsprop_momentum(k, n, g, w, m, v);
+            rmsprop_momentum(k, first, end, g, w, m, v);
         } else {
-            rmsprop(k, n, g, w, v);
+            rmsprop(k, first, end, g, w, v);
         }
         break;
     case CRS_ADAM:
     case CRS_ADAMW:
-        adam(k, n, g, w, m, v);
+        adam(k, first, end, g, w, m, v);
         break;
     }
 }
@@ -143,7 +142,7 @@ crs_status CPU_NAME(optimizer)(crs_device *device, const crs_optimizer *a) {
     for (int64_t c = 0; c < chunks; c++) {
         const int64_t first = c * CHUNK;
 
-        update(a, k, first, a->n - first < CHUNK ? a->n - first : CHUNK);
+        update(a, k, first, a->n - first < CHUNK ? a->n : first + CHUNK);
     }
     return CRS_OK;
 }

@@ -56,12 +56,11 @@ static void pool_row(const crs_pool *a, int64_t b) {
     const live_range live = live_steps(&a->steps, b);
     const real *x = (const real *)a->x + b * F;
     real *y = (real *)a->y + b * F;
-    int32_t *argmax = a->kind == CRS_POOL_MAX ? a->argmax + b * F : NULL;
 
     if (live.first == live.end) {
         memset(y, 0, (size_t)F * sizeof(real));
-        for (int64_t f = 0; argmax && f < F; f++) {
-            argmax[f] = -1;
+        for (int64_t f = 0; a->kind == CRS_POOL_MAX && f < F; f++) {
+            a->argmax[b * F + f] = -1;
         }
         return;
     }
@@ -75,7 +74,7 @@ static void pool_row(const crs_pool *a, int64_t b) {
         if (a->kind == CRS_POOL_MEAN) {
             mean_columns(live, step, n, x + f, y + f);
         } else {
-            max_columns(live, step, n, x + f, y + f, argmax + f);
+            max_columns(live, step, n, x + f, y + f, a->argmax + b * F + f);
         }
     }
 }

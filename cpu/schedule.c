@@ -16,8 +16,11 @@ static double learning_rate(const crs_schedule *a, int64_t s) {
     switch (a->kind) {
     case CRS_CONSTANT:
         break;
-    case CRS_STEP:
-        return a->base_lr * pow(a->rate, (double)((s - a->warmup) / a->every));
+    case CRS_STEP: {
+        const int64_t drops = (s - a->warmup) / a->every;
+
+        return a->base_lr * pow(a->rate, (double)drops);
+    }
     case CRS_COSINE:
         return cosine(a, s);
     }
