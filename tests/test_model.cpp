@@ -47,6 +47,7 @@ const Wrong wrong_lines[] = {
     {"embedding 4 | lstm 8 dropout= | dense", 29, "\"\" is no rate of dropout", "0 to below 1"},
     {"embedding 4 | lstm 8 dropout=-0.1 | dense", 29, "\"-0.1\" is no rate", "0 to below 1"},
     {"embedding 4 | lstm 8 dropout=1e-1 | dense", 29, "\"1e-1\" is no rate", "0.25"},
+    {"embedding 4 | lstm 8 dropout=0.1234567890123456 | dense", 29, "is no rate of dropout", "0.25"},
     {"embedding 4 | lstm 8 dropout=0,2 | dense", 29, "\"0,2\" is no rate", "0.25"},
     {"embedding 4 | lstm 8 dropout | dense", 21, "\"dropout\" without a value", "dropout=RATE"},
     {"embedding 4 | lstm 8 sek | dense", 21, "\"lstm\" has no option \"sek\"", "did you mean \"seq\"?"},
@@ -254,6 +255,13 @@ TEST(FirstWeights, AreKeras) {
     EXPECT_NE(values_of(model, "layers.1.weight_ih_l0"), values_of(model, "layers.1.weight_ih_l0_reverse"));
 }
 
+TEST(FirstWeights, DifferFromLayerToLayer) {
+    const crs::BackendHandle backend = crs::open_backend("cpu");
+    const crs::Model model = crs::build_model("embedding 4 | rnn 4 seq | rnn 4 | dense", crs::task_of(), backend);
+    EXPECT_NE(values_of(model, "layers.1.weight_ih_l0"), values_of(model, "layers.2.weight_ih_l0"));
+    EXPECT_NE(values_of(model, "layers.1.weight_hh_l0"), values_of(model, "layers.2.weight_hh_l0"));
+}
+
 TEST(FirstWeights, DependOnSeedAndKindOnly) {
     const crs::BackendHandle backend = crs::open_backend("cpu");
     crs_model_task task = crs::task_of();
@@ -303,6 +311,116 @@ Trained train(const std::string &spec, const crs_training &training, int threads
     EXPECT_EQ(result.state.bad_step, 0u);
     result.parameters = crs::parameters_of(model);
     return result;
+}
+
+/* The loss of a step is the batch's row losses, each times the weight of its label's class. */
+TEST(Training, WeighsClasses) {
+    const crs::BackendHandle backend = crs::open_backend("cpu-double");
+    const crs_model_task task = crs::task_of();
+    const crs::Model model = crs::build_model("embedding 4 | rnn 4 | dense", task, backend);
+    const double weights[] = {0.5, 3, 1.25};
+    crs_training training = crs::training_of();
+    training.class_weight = weights;
+    ASSERT_EQ(crs_model_prepare(model.get(), 4, 6, &training, nullptr), CRS_OK);
+    const crs::RandomBatch batch(4, 6, task, Padding::post, 1);
+    const crs_batch input = batch.get();
+    double losses[6], want = 0;
+    crs_step_state state;
+    ASSERT_EQ(crs_model_predict(model.get(), &input, nullptr, nullptr, losses), CRS_OK);
+    for (size_t b = 0; b < 6; b++)
+        want += weights[batch.labels_[b]] * losses[b];
+    ASSERT_EQ(crs_model_step(model.get(), &input), CRS_OK);
+    ASSERT_EQ(crs_model_state(model.get(), 0, &state), CRS_OK);
+    EXPECT_NEAR(state.loss_sum, want, 1e-12);
+}
+
+/* ---- directions and masks ---- */
+
+/* Logits of one text, with the tensors of `from` whose names are in `names` (to, from) and zeros elsewhere. */
+std::vector<float> logits_with(const char *text, const crs::Model &from,
+                               const std::vector<std::pair<std::string, std::string>> &names,
+                               const std::vector<int32_t> &ids, const crs::BackendHandle &backend) {
+    const crs::Model model = crs::build_model(text, crs::task_of(), backend);
+    std::vector<double> values(static_cast<size_t>(crs_model_parameters(model.get())), 0);
+    for (const auto &[to, source] : names) {
+        const crs_tensor_info tensor = find(model, to), other = find(from, source);
+        const std::vector<double> stored = values_of(from, source);
+        /* A wider matrix takes the narrower one on its left. */
+        for (int64_t i = 0; i < other.size; i++) {
+            const int64_t row = i / other.shape[1], column = i % other.shape[1];
+            values[static_cast<size_t>(tensor.offset + row * tensor.shape[1] + column)] =
+                stored[static_cast<size_t>(i)];
+        }
+    }
+    std::vector<float> logits(3, NAN);
+    const crs_batch batch = {static_cast<int64_t>(ids.size()), 1, ids.data(), nullptr, nullptr, nullptr};
+    EXPECT_EQ(crs_model_set_parameters(model.get(), values.data()), CRS_OK);
+    EXPECT_EQ(crs_model_predict(model.get(), &batch, logits.data(), nullptr, nullptr), CRS_OK);
+    return logits;
+}
+
+/* A direction whose weights are all zero has the state zero, for an RNN as for an LSTM. */
+TEST(Directions, AreForwardAndBackward) {
+    const crs::BackendHandle backend = crs::open_backend("cpu-double");
+    const std::vector<int32_t> ids = {1, 5, 2, 6, 3}, reversed(ids.rbegin(), ids.rend());
+    using Names = std::vector<std::pair<std::string, std::string>>;
+    for (const std::string kind : {"rnn", "lstm"}) {
+        const std::string plain = "embedding 4 | " + kind + " 4 | dense",
+                          back = "embedding 4 | " + kind + " 4 reverse | dense",
+                          sum = "embedding 4 | bi" + kind + " 4 sum | dense",
+                          concat = "embedding 4 | bi" + kind + " 4 | dense";
+        const crs::Model model = crs::build_model(plain, crs::task_of(), backend);
+        Names same, second;
+        for (size_t i = 0; i < crs_model_tensors(model.get()); i++) {
+            const std::string name = crs_model_tensor(model.get(), i).name;
+            same.emplace_back(name, name);
+            second.emplace_back(name + (name.find("layers.1") == 0 ? "_reverse" : ""), name);
+        }
+        const auto forward = logits_with(plain.c_str(), model, same, ids, backend),
+                   backward = logits_with(plain.c_str(), model, same, reversed, backend);
+        EXPECT_NE(forward, backward);
+        EXPECT_EQ(logits_with(back.c_str(), model, same, reversed, backend), forward);
+        EXPECT_EQ(logits_with(sum.c_str(), model, same, ids, backend), forward);
+        EXPECT_EQ(logits_with(sum.c_str(), model, second, ids, backend), backward);
+        EXPECT_EQ(logits_with(concat.c_str(), model, same, ids, backend), forward);
+        EXPECT_NE(logits_with(concat.c_str(), model, second, ids, backend), backward) << "it is on the right";
+    }
+}
+
+std::vector<uint32_t> sites;
+crs_status noting_dropout(crs_device *device, const crs_dropout *a) {
+    sites.push_back(a->mask.site);
+    return cpu_f64_ops.dropout(device, a);
+}
+crs_status noting_lstm(crs_device *device, const crs_recurrent *a) {
+    sites.push_back(a->input_mask.site);
+    sites.push_back(a->recurrent_mask.site);
+    return cpu_f64_ops.lstm_forward(device, a);
+}
+
+TEST(Masks, HaveTheirOwnSites) {
+    crs_ops ops = cpu_f64_ops;
+    ops.dropout = noting_dropout;
+    ops.lstm_forward = noting_lstm;
+    const crs::BackendHandle backend = crs::open_table(&ops);
+    const crs_model_task task = crs::task_of();
+    const crs::Model model =
+        crs::build_model("embedding 4 | dropout 0.1 | bilstm 4 seq dropout=0.1 recurrent_dropout=0.1 | "
+                         "dropout 0.1 | lstm 4 dropout=0.1 recurrent_dropout=0.1 | dense",
+                         task, backend);
+    const crs_training training = crs::training_of();
+    ASSERT_EQ(crs_model_prepare(model.get(), 4, 3, &training, nullptr), CRS_OK);
+    const crs::RandomBatch batch(4, 3, task, Padding::post, 1);
+    const crs_batch input = batch.get();
+    sites.clear();
+    std::vector<float> logits(9);
+    ASSERT_EQ(crs_model_predict(model.get(), &input, logits.data(), nullptr, nullptr), CRS_OK);
+    EXPECT_EQ(sites.size(), 6u) << "dropout layers do nothing in a prediction";
+    sites.clear();
+    ASSERT_EQ(crs_model_step(model.get(), &input), CRS_OK);
+    sites.resize(8); /* the forward pass */
+    std::sort(sites.begin(), sites.end());
+    EXPECT_EQ(std::adjacent_find(sites.begin(), sites.end()), sites.end());
 }
 
 class Optimizers : public testing::TestWithParam<int> {};
@@ -432,6 +550,22 @@ TEST(Prediction, LeavesTrainingAlone) {
     }
     EXPECT_EQ(ends[0], ends[1]);
     EXPECT_EQ(memcmp(&states[0], &states[1], sizeof states[0]), 0);
+}
+
+/* Memory for a batch is there whatever came before: larger one way, smaller the other. */
+TEST(Prediction, TakesBatchesOfAnyShape) {
+    const crs::BackendHandle backend = crs::open_backend("cpu");
+    const crs_model_task task = crs::task_of();
+    const crs::Model used = crs::build_model(line, task, backend);
+    for (const auto &[T, B] : {std::pair<int64_t, int64_t>{3, 3}, {1, 40}, {40, 1}, {2, 2}, {41, 39}, {5, 41}}) {
+        const crs::Model fresh = crs::build_model(line, task, backend);
+        const crs::RandomBatch batch(T, B, task, Padding::post, 1);
+        const crs_batch input = batch.get();
+        std::vector<float> got(static_cast<size_t>(B) * 3), want(got);
+        ASSERT_EQ(crs_model_predict(used.get(), &input, got.data(), nullptr, nullptr), CRS_OK);
+        ASSERT_EQ(crs_model_predict(fresh.get(), &input, want.data(), nullptr, nullptr), CRS_OK);
+        EXPECT_EQ(got, want) << T << " x " << B;
+    }
 }
 
 /* Masks are off, each row stands for itself, and the loss is minus the logarithm of the label's probability whatever
