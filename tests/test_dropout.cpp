@@ -67,7 +67,7 @@ Verdict check_statistics(const Backend &under_test) {
     const Device device(under_test, 2);
     const int64_t n = 40000;
     Numbers in = {{"x", std::vector<double>(n, 1.0)}, {"dy", std::vector<double>(n, 1.0)}};
-    const auto within = [n](double count, double p, const std::string &what) {
+    const auto within = [](double count, double p, const std::string &what) {
         const double mean = n * p, deviation = std::sqrt(n * p * (1 - p));
         return std::fabs(count - mean) <= 5 * deviation
                    ? Verdict::pass()
