@@ -188,6 +188,15 @@ TEST(Dataset, ClassesAreSortedByValueOrByBytes) {
     EXPECT_EQ(labels({"9999999999999999999", "8"}), (std::vector<std::string>{"8", "9999999999999999999"}));
 }
 
+TEST(Dataset, RowsGetTheClassOfTheirLabel) {
+    Made made = build({{"10", "x"}, {"9", "y"}, {"10", "z"}, {"8", "x"}}, config_of());
+    ASSERT_EQ(made.status, CRS_OK);
+    std::vector<std::string> labels;
+    for (int64_t row = 0; row < 4; row++)
+        labels.emplace_back(crs_encoder_label(made.encoder.get(), crs_dataset_label(made.data.get(), row)));
+    EXPECT_EQ(labels, (std::vector<std::string>{"10", "9", "10", "8"}));
+}
+
 TEST(Dataset, EmptyTextsAreRows) {
     Made made = build({{"a", ""}, {"b", "... !"}, {"a", "x"}}, config_of());
     ASSERT_EQ(made.status, CRS_OK);

@@ -2,6 +2,8 @@
 // Bad input is in test_bad_text.cpp.
 #include "text_files.hpp"
 
+#include <chrono>
+#include <thread>
 #include <unistd.h>
 
 namespace {
@@ -116,6 +118,7 @@ TEST(Columns, AreFound) {
         {"question\ta short one\nquestion\tand another\nstatement\tthis is one\n",
          "tsv, no header, label in column 1, text in column 2"},
         {"0\ttext\n1\ta good film\n0\ta bad one\n", "tsv, no header, label in column 1, text in column 2"},
+        {"2\ttext\n1\ta good film\n0\ta bad one\n", "tsv, no header, label in column 1, text in column 2"},
         {"1001\ta good film\t1\n1002\ta bad film\t0\n1003\tso so film\t0\n1004\tnice film\t1\n1005\tw w w w w w\t1\n"
          "1006\tno no no no\t0\n1007\tyes\t1\n1008\twell\t0\n1009\tmay be\t0\n",
          "tsv, no header, label in column 3, text in column 2"},
@@ -313,6 +316,18 @@ TEST(Standard, TakesAnyFormatAndCompression) {
         input.write(folder.read("x"));
         input.finish();
         EXPECT_EQ(read_rows("-", config_of()).rows, (Rows{{"0", "good film", 1}, {"1", "bad film", 2}}));
+    }
+    {
+        // The format is not told by the first piece that happens to be there.
+        StandardInput input;
+        input.write("0");
+        std::thread writer([&input] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            input.write("\tgood film\n1\tbad film\n");
+            input.finish();
+        });
+        EXPECT_EQ(read_rows("-", config_of()).rows, (Rows{{"0", "good film", 1}, {"1", "bad film", 2}}));
+        writer.join();
     }
     StandardInput input;
     input.write("__label__a x\nbad\n");
