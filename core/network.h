@@ -1,5 +1,5 @@
-/* Inside of a crs_model, shared by the files that build it (model.c), feed it (run.c) and store it (classifier_file.c).
- */
+/* Inside of a crs_model, shared by the files that build it (model.c), give it memory (prepare.c), run it (run.c) and
+ * store it (classifier_file.c). */
 #ifndef CRS_NETWORK_H
 #define CRS_NETWORK_H
 
@@ -57,6 +57,8 @@ crs_status crs__model_set_values(crs_model *model, int64_t offset, int64_t size,
 /* Device memory; bytes 0: NULL. */
 crs_status crs__device_alloc(crs_model *model, size_t bytes, const char *purpose, void **memory, crs_error *error);
 
+/* Room for batches up to (T, B), besides what there is room for already. */
+crs_status crs__model_make_room(crs_model *model, int64_t T, int64_t B, crs_error *error);
 /* Frees what crs_model_prepare and the batches allocated. */
 void crs__model_release_training(crs_model *model);
 void crs__model_release_batch(crs_model *model);
