@@ -60,6 +60,17 @@ static crs_format format_by_content(const char *bytes, size_t size) {
     return lines > 0 ? CRS_FORMAT_TSV : CRS_FORMAT_AUTO;
 }
 
+/* Labelled data without a byte is a mistake; no texts to label is none. */
+static crs_status refuse_empty(crs__stream *stream, crs_error *error) {
+    const char *bytes;
+    size_t size;
+    CRS_TRY(crs__stream_peek(stream, &bytes, &size, error));
+    if (size > 0)
+        return CRS_OK;
+    return crs__fail_at(error, CRS_ERR_FORMAT, crs__stream_name(stream), 0, -1, "is empty",
+                        "give a file with at least one line");
+}
+
 static crs_status find_format(const char *path, crs__stream *stream, int *format, crs_error *error) {
     *format = format_by_name(path);
     if (*format != CRS_FORMAT_AUTO)
@@ -85,8 +96,8 @@ static crs_status open_rows(crs_reader *reader, const char *path, const crs_conf
     crs__stream *stream;
     CRS_TRY(crs__stream_open(path, &stream, error));
     crs_config known = *config;
-    crs_status status = CRS_OK;
-    if (known.format == CRS_FORMAT_AUTO)
+    crs_status status = known.format == CRS_FORMAT_LINES ? CRS_OK : refuse_empty(stream, error);
+    if (status == CRS_OK && known.format == CRS_FORMAT_AUTO)
         status = find_format(path, stream, &known.format, error);
     int table = known.format == CRS_FORMAT_CSV || known.format == CRS_FORMAT_TSV;
     if (status == CRS_OK && table)

@@ -64,14 +64,11 @@ static crs_status take_file(folder *f, const FTSENT *entry, crs_row *row, int *b
     if (!f->file)
         return crs__fail_memory(error, entry->fts_pathlen, "a path");
     f->size = 0;
-    /* An empty file is an empty text, which is allowed; a stream would call it an error. */
-    if (entry->fts_statp->st_size > 0) {
-        crs__stream *stream;
-        CRS_TRY(crs__stream_open(f->file, &stream, error));
-        crs_status status = read_text(f, stream, bad, error);
-        crs__stream_close(stream);
-        CRS_TRY(status);
-    }
+    crs__stream *stream;
+    CRS_TRY(crs__stream_open(f->file, &stream, error));
+    crs_status status = read_text(f, stream, bad, error);
+    crs__stream_close(stream);
+    CRS_TRY(status);
     const char *label = f->label;
     size_t label_size = strlen(label);
     crs__trim(&label, &label_size);

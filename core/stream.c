@@ -119,8 +119,7 @@ static crs_status start_archive(crs__stream *s, crs_error *error) {
     if (archive_read_open(s->archive, s, NULL, give_raw, NULL) != ARCHIVE_OK)
         return fail_archive(s, error);
     int status = archive_read_next_header(s->archive, &entry);
-    /* To libarchive, damage before the first byte is also an empty input, but one with a reason. */
-    if (status == ARCHIVE_EOF && !archive_error_string(s->archive))
+    if (status == ARCHIVE_EOF)
         s->ended = 1;
     else if (status != ARCHIVE_OK)
         return fail_archive(s, error);
@@ -162,8 +161,6 @@ static crs_status start(crs__stream *s, crs_error *error) {
         CRS_TRY(start_archive(s, error));
     if (s->ready == 0 && !s->ended)
         CRS_TRY(fill(s, error));
-    if (s->ready == 0)
-        return crs__fail_at(error, CRS_ERR_FORMAT, s->name, 0, -1, "is empty", "give a file with at least one line");
     if (s->ready < 3 && s->block[0] == '\xef' && !s->ended)
         CRS_TRY(fill(s, error));
     if (s->ready >= 3 && memcmp(s->block, "\xef\xbb\xbf", 3) == 0)

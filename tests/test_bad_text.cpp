@@ -32,11 +32,17 @@ TEST(Bad, MissingAndEmptyFiles) {
     Reading r = read_rows(folder.at("none.tsv"), config_of());
     expect_error(r.error, r.status, CRS_ERR_IO, 0, "No such file");
     EXPECT_EQ(std::string(r.error.file), folder.at("none.tsv"));
-    for (int format : {CRS_FORMAT_AUTO, CRS_FORMAT_FASTTEXT, CRS_FORMAT_CSV, CRS_FORMAT_TSV, CRS_FORMAT_LINES}) {
+    for (int format : {CRS_FORMAT_AUTO, CRS_FORMAT_FASTTEXT, CRS_FORMAT_CSV, CRS_FORMAT_TSV}) {
         r = read_rows(folder.write("empty", ""), config_of(format));
         expect_error(r.error, r.status, CRS_ERR_FORMAT, 0, "is empty");
         r = read_rows(folder.pack("empty.gz", "gzip", ""), config_of(format));
         expect_error(r.error, r.status, CRS_ERR_FORMAT, 0, "is empty");
+    }
+    // No texts to label is no mistake.
+    for (const std::string &path : {folder.at("empty"), folder.at("empty.gz")}) {
+        r = read_rows(path, config_of(CRS_FORMAT_LINES));
+        EXPECT_EQ(r.status, CRS_OK) << r.error.what;
+        EXPECT_EQ(r.rows, Rows{});
     }
     r = read_rows(folder.write("blank.tsv", "\n\n"), config_of());
     expect_error(r.error, r.status, CRS_ERR_FORMAT, 0, "no rows");
@@ -136,7 +142,8 @@ TEST(Bad, QuotesThatDoNotClose) {
     std::string rows = "text,label\na,0\n\"open,1\n";
     while (rows.size() < 2 * line_max)
         rows += "some more text in a line that goes on for a while and then ends,1\n";
-    Reading r = read_rows(folder.write("x.csv", rows), skipping());
+    // One that closes beyond the limit is no better: what is kept of a row is bounded.
+    Reading r = read_rows(folder.write("x.csv", rows + "\",1\n"), skipping());
     expect_error(r.error, r.status, CRS_ERR_FORMAT, 3, "not closed within 8 MiB");
     r = read_rows(folder.write("x.csv", "text,label\n\"a\" b,0\nc,1\n\"d\"\"\" x,1\n\"e\ne\"x,1\nf,1\n"), config_of());
     expect_error(r.error, r.status, CRS_ERR_FORMAT, 2, "byte 5 of the line: text behind a closing quote");
@@ -162,6 +169,16 @@ TEST(Bad, DamagedCompression) {
             expect_error(r.error, r.status, CRS_ERR_FORMAT, static_cast<int64_t>(r.rows.size()), "damaged or cut off");
             EXPECT_LT(r.rows.size(), 20000U);
             EXPECT_EQ(r.skipped, 0);
+        }
+    }
+    // Wherever a short one is cut off, it is neither empty nor whole.
+    for (const char *filter : {"bzip2", "gzip", "xz", "zstd"}) {
+        folder.pack("whole", filter, "0\tgood film\n1\tbad film\n");
+        std::string packed = folder.read("whole");
+        for (size_t size = 24; size + 8 < packed.size(); size++) {
+            Reading r = read_rows(folder.write("cut.tsv", packed.substr(0, size)), config_of());
+            ASSERT_EQ(r.status, CRS_ERR_FORMAT) << filter << size;
+            expect_error(r.error, r.status, CRS_ERR_FORMAT, r.error.line, "damaged or cut off");
         }
     }
     // bzip2 sums its blocks up, so that a flipped bit is seen wherever it is.
