@@ -425,7 +425,7 @@ TEST(BadInput, ALabelNeverSeenInTraining) {
     Folder folder;
     std::string path = folder.write("new.tsv", "1\tit rains\nsurprise\tit snows\n0\tthe sun\n");
     expect_failure(carousel({"eval", trained(), path, "--quiet"}), 1, {"new.tsv:2:", "surprise", "0, 1"});
-    Result skipped = carousel({"eval", trained(), path, "--skip-bad", "on"});
+    Result skipped = carousel({"eval", "--skip-bad", trained(), path});
     EXPECT_EQ(skipped.status, 0) << skipped.err;
     EXPECT_TRUE(has(skipped.out, "rows 2"));
 }

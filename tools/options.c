@@ -80,13 +80,40 @@ static const char *setting_help(const crs_setting *row, char *text) {
     return text;
 }
 
+/* A switch named without a value is on: "--skip-bad" becomes "--skip-bad=on" where neither on nor off follows. getopt
+ * knows values that must stand behind a space, or values that must not, but not both. Returns argv with such words
+ * replaced (the caller frees it, once the arguments are parsed); NULL: out of memory. */
+static char **complete_switches(int argc, char **argv) {
+    size_t count;
+    const crs_setting *settings = crs_config_settings(&count);
+    enum { LONGEST = 48 };
+    /* The pointers, and behind them room for the words that get a value. */
+    char **words = calloc((size_t)argc + 1, sizeof *words + LONGEST);
+    if (!words)
+        return NULL;
+    char(*completed)[LONGEST] = (char(*)[LONGEST])(words + argc + 1);
+    int options_ended = 0;
+    for (int i = 0; i < argc; i++) {
+        words[i] = argv[i];
+        options_ended |= strcmp(argv[i], "--") == 0;
+        int decided = i + 1 < argc && (strcmp(argv[i + 1], "on") == 0 || strcmp(argv[i + 1], "off") == 0);
+        for (size_t k = 0; k < count && !options_ended && !decided && strncmp(argv[i], "--", 2) == 0; k++)
+            if (settings[k].kind == CRS_SETTING_SWITCH && strcmp(argv[i] + 2, settings[k].name) == 0) {
+                snprintf(completed[i], sizeof completed[i], "--%s=on", settings[k].name);
+                words[i] = completed[i];
+            }
+    }
+    return words;
+}
+
 void parse_options(invocation *in, int argc, char **argv) {
     size_t count, used = 0;
     const crs_setting *settings = crs_config_settings(&count);
     struct argp_option *options = calloc(2 * count + EXTRAS + 3, sizeof *options);
     char(*texts)[TEXT_SIZE] = calloc(count, sizeof *texts);
+    char **words = complete_switches(argc, argv);
     char name[64], description[1600];
-    if (!options || !texts) {
+    if (!options || !texts || !words) {
         fputs("carousel: out of memory\n", stderr);
         exit(EXIT_FAILED);
     }
@@ -116,12 +143,13 @@ void parse_options(invocation *in, int argc, char **argv) {
     snprintf(description, sizeof description, "%s\v%s\n\nExample:\n  %s", in->command->summary,
              in->command->description, in->command->example);
     snprintf(name, sizeof name, "carousel %s", in->command->name);
-    argv[0] = name;
+    words[0] = name;
     argp_err_exit_status = EXIT_USAGE;
     struct argp parser = {options, parse_one, in->command->arguments, description, NULL, NULL, NULL};
-    argp_parse(&parser, argc, argv, 0, NULL, in);
+    argp_parse(&parser, argc, words, 0, NULL, in);
     free(options);
     free(texts);
+    free(words);
 }
 
 void apply_given(const invocation *in, crs_config *config) {
