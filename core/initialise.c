@@ -20,43 +20,74 @@ static double draw_normal(crs__random *random) {
     return radius * cos(6.283185307179586476925 * crs__random_unit(random));
 }
 
-/* Four sums side by side: a chain of dependent additions would set the pace. */
+/* Eight sums side by side: a chain of dependent additions would set the pace. */
 static double dot(int64_t n, const double *a, const double *b) {
-    double sum[4] = {0, 0, 0, 0};
+    double sum[8] = {0};
     int64_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (int k = 0; k < 4; k++)
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k < 8; k++)
             sum[k] += a[i + k] * b[i + k];
     for (; i < n; i++)
         sum[0] += a[i] * b[i];
-    return sum[0] + sum[1] + (sum[2] + sum[3]);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
-static void subtract(int64_t n, double factor, const double *a, double *b) {
+/* ---- orthonormal vectors ---- */
+
+enum { PANEL = 16 }; /* vectors that stay in the cache while the earlier ones pass by */
+
+static void draw_vector(crs__random *random, int64_t n, double *vector) {
     for (int64_t i = 0; i < n; i++)
-        b[i] -= factor * a[i];
+        vector[i] = draw_normal(random);
+}
+
+/* Takes the part along a unit vector out of another. */
+static void project(int64_t n, const double *unit, double *vector) {
+    const double along = dot(n, unit, vector);
+    for (int64_t i = 0; i < n; i++)
+        vector[i] -= along * unit[i];
+}
+
+/* Makes vector j of length 1 and orthogonal to all before it; those before `first` have been taken out already, when
+ * its norm was `norm`. Where more than half of it went, rounding has left too much, and it is done once more. */
+static void finish_vector(crs__random *random, int64_t n, double *vectors, int64_t j, int64_t first, double norm) {
+    double *vector = vectors + j * n;
+    for (;;) {
+        for (int64_t k = first; k < j; k++)
+            project(n, vectors + k * n, vector);
+        const double left = sqrt(dot(n, vector, vector));
+        if (left > norm / 2) {
+            for (int64_t i = 0; i < n; i++)
+                vector[i] /= left;
+            return;
+        }
+        norm = left;
+        first = 0;
+        if (norm == 0) {
+            draw_vector(random, n, vector);
+            norm = sqrt(dot(n, vector, vector));
+        }
+    }
 }
 
 /* Orthonormal columns of [rows, columns], rows >= columns: the Q of a normal matrix with the diagonal of R positive,
- * which is what Keras' QR with the signs put right gives. Gram and Schmidt's method done twice is orthogonal to
- * rounding (Giraud, Langou and Rozloznik 2005). The vectors are worked on as rows, then transposed. */
+ * which is what Keras' QR with the signs put right gives. Gram and Schmidt's method, modified, repeated where needed
+ * (Daniel, Gragg, Kaufman and Stewart 1976). The vectors are worked on as rows, then transposed. */
 static crs_status fill_orthogonal(crs__random *random, int64_t rows, int64_t columns, double *values) {
-    double *vectors = malloc((size_t)rows * (size_t)columns * sizeof *vectors);
+    double *vectors = malloc((size_t)rows * (size_t)columns * sizeof *vectors), norms[PANEL];
     if (!vectors)
         return CRS_ERR_MEMORY;
-    for (int64_t j = 0; j < columns; j++) {
-        double *vector = vectors + j * rows, norm = 0;
-        /* A vector that (almost) lies in the span of the ones before it is drawn again. */
-        while (!(norm > 1e-3)) {
-            for (int64_t i = 0; i < rows; i++)
-                vector[i] = draw_normal(random);
-            for (int pass = 0; pass < 2; pass++)
-                for (int64_t k = 0; k < j; k++)
-                    subtract(rows, dot(rows, vectors + k * rows, vector), vectors + k * rows, vector);
-            norm = sqrt(dot(rows, vector, vector));
+    for (int64_t begin = 0; begin < columns; begin += PANEL) {
+        const int64_t end = begin + PANEL < columns ? begin + PANEL : columns;
+        for (int64_t j = begin; j < end; j++) {
+            draw_vector(random, rows, vectors + j * rows);
+            norms[j - begin] = sqrt(dot(rows, vectors + j * rows, vectors + j * rows));
         }
-        for (int64_t i = 0; i < rows; i++)
-            vector[i] /= norm;
+        for (int64_t k = 0; k < begin; k++)
+            for (int64_t j = begin; j < end; j++)
+                project(rows, vectors + k * rows, vectors + j * rows);
+        for (int64_t j = begin; j < end; j++)
+            finish_vector(random, rows, vectors, j, begin, norms[j - begin]);
     }
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < columns; j++)
