@@ -1,8 +1,8 @@
 /* Fully connected layer: y = act(x W^T + b), and its backward. */
 #include "clones.h"
 #include "cpu.h"
+#include "elementary.h"
 #include "gemm.h"
-#include "math.h"
 #include <string.h>
 
 #define PARALLEL_FROM 16384 /* elements; below it waking threads costs more than they save */

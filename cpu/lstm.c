@@ -1,7 +1,7 @@
 /* LSTM, variant "simple": the cell as readable loops. The march over time is recurrent.c's.
  * Hochreiter and Schmidhuber, "Long short-term memory", 1997; forget gate: Gers, Schmidhuber and Cummins, 2000. */
 #include "clones.h"
-#include "math.h"
+#include "elementary.h"
 #include "recurrent.h"
 
 CPU_CLONES

@@ -1,6 +1,6 @@
 /* The plain recurrent layer, with tanh or relu. The march over time is recurrent.c's. */
 #include "clones.h"
-#include "math.h"
+#include "elementary.h"
 #include "recurrent.h"
 
 CPU_CLONES

@@ -2,8 +2,8 @@
  * a call to libm would keep the compiler from vectorising the loop; in double, the oracle, they are libm's.
  * Float errors: exp and tanh below 3e-7 relative, over all of float (tanh keeps its relative error down to zero).
  * Limits at plus and minus infinity are exact, overflow gives infinity, and NaN stays NaN. */
-#ifndef CRS_CPU_MATH_H
-#define CRS_CPU_MATH_H
+#ifndef CRS_CPU_ELEMENTARY_H
+#define CRS_CPU_ELEMENTARY_H
 
 #include <math.h>
 #include <stdint.h>
