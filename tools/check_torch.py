@@ -7,8 +7,8 @@ Builds the network of the file's model line from torch.nn, loads the weights by 
 stand in the file, and compares logits and probabilities of each line of TEXTS with those of `carousel predict`. Exit
 status 1 where one differs by more than the tolerance, 2 where the comparison could not be made.
 
-Needs torch and safetensors. PyTorch computes in float64 and one text at a time, without padding unless the model was made
-to see it (`--mask off`), so that nothing of Carousel's batching is repeated here. So is the tokenizer: written from its
+Needs torch and safetensors. PyTorch computes in float64 and one text at a time, without padding unless the model was
+made to see it (`--mask off`), so that nothing of Carousel's batching is repeated here. So is the tokenizer: written from its
 description, not translated.
 """
 
@@ -38,7 +38,7 @@ class CannotCompare(Exception):
 
 
 class Recurrent(nn.Module):
-    """[T,F] to [T,H] with `seq`, else to the final state [H]. The parameters lie in the torch module that is mixed in."""
+    """[T,F] to [T,H] with `seq`, else to the final state [H]. The parameters lie in the torch module mixed in."""
 
     def forward(self, x):
         units = self.hidden_size
@@ -203,7 +203,7 @@ def predict(command, model, texts, labels):
 
 
 def difference(got, want):
-    """Largest absolute difference; infinite where the shapes differ or a number is not finite, so that it cannot pass."""
+    """Largest absolute difference; infinite, so that it cannot pass, where shapes differ or a number is not finite."""
     got = torch.tensor([math.nan if g is None else g for g in got], dtype=torch.float64)
     if got.shape != want.shape or not (got.isfinite().all() and want.isfinite().all()):
         return math.inf
