@@ -8,8 +8,8 @@ stand in the file, and compares logits and probabilities of each line of TEXTS w
 status 1 where one differs by more than the tolerance, 2 where the comparison could not be made.
 
 Needs torch and safetensors. PyTorch computes in float64 and one text at a time, without padding unless the model was
-made to see it (`--mask off`), so that nothing of Carousel's batching is repeated here. The tokenizer is written from its
-description too, not translated.
+made to see it (`--mask off`), so that nothing of Carousel's batching is repeated here. The tokenizer is written from
+its description too, not translated.
 """
 
 import argparse
