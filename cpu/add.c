@@ -6,18 +6,15 @@
 
 CPU_CLONES
 static void add(int64_t n, const real *restrict x, real *restrict y) {
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         y[i] += x[i];
-    }
 }
 
 crs_status CPU_NAME(add)(crs_device *device, const crs_add *a) {
     const int64_t chunks = (a->n + CHUNK - 1) / CHUNK;
-
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (chunks > 4)
     for (int64_t c = 0; c < chunks; c++) {
         const int64_t first = c * CHUNK, n = a->n - first < CHUNK ? a->n - first : CHUNK;
-
         add(n, (const real *)a->x + first, (real *)a->y + first);
     }
     return CRS_OK;

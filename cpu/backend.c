@@ -1,5 +1,6 @@
 /* The CPU device: its memory, and the table of operations that the rest of the library sees. */
 #include "cpu.h"
+
 #include <cblas.h>
 #include <omp.h>
 #include <stdio.h>
@@ -9,19 +10,16 @@
 #define ALIGNMENT 64 /* a cache line, and the widest vector register */
 
 static void *aligned(size_t bytes) {
-    if (bytes > SIZE_MAX - ALIGNMENT) {
+    if (bytes > SIZE_MAX - ALIGNMENT)
         return NULL;
-    }
     return aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
 }
 
 void *cpu_scratch(crs_device *device, size_t bytes) {
     if (bytes > device->scratch_size || !device->scratch) {
         void *larger = aligned(bytes > 0 ? bytes : 1);
-
-        if (!larger) {
+        if (!larger)
             return NULL;
-        }
         free(device->scratch);
         device->scratch = larger;
         device->scratch_size = bytes;
@@ -32,7 +30,6 @@ void *cpu_scratch(crs_device *device, size_t bytes) {
 /* CRS_OK, or why these options cannot be had. */
 static crs_status options_check(const crs_device_options *options, char *why, size_t why_size) {
     const char *lstm = options->lstm;
-
     if (options->index != -1 && options->index != 0) {
         snprintf(why, why_size, "the CPU is one device, number 0; there is no number %d", options->index);
         return CRS_ERR_NO_DEVICE;
@@ -51,13 +48,10 @@ static crs_status options_check(const crs_device_options *options, char *why, si
 
 static crs_status device_open(const crs_device_options *options, crs_device **device, char *why, size_t why_size) {
     const crs_status status = options_check(options, why, why_size);
-
     *device = NULL;
-    if (status != CRS_OK) {
+    if (status != CRS_OK)
         return status;
-    }
     crs_device *opened = calloc(1, sizeof *opened);
-
     if (!opened) {
         snprintf(why, why_size, "out of memory");
         return CRS_ERR_MEMORY;
@@ -98,17 +92,15 @@ static void memory_free(crs_device *device, void *memory) {
 
 static crs_status memory_fill(crs_device *device, void *memory, int byte, size_t bytes) {
     (void)device;
-    if (bytes > 0) {
+    if (bytes > 0)
         memset(memory, byte, bytes);
-    }
     return CRS_OK;
 }
 
 static crs_status memory_copy(crs_device *device, void *to, const void *from, size_t bytes) {
     (void)device;
-    if (bytes > 0) {
+    if (bytes > 0)
         memcpy(to, from, bytes);
-    }
     return CRS_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "cpu.h"
 #include "elementary.h"
 #include "gemm.h"
+
 #include <string.h>
 
 #define PARALLEL_FROM 16384 /* elements; below it waking threads costs more than they save */
@@ -13,9 +14,8 @@ CPU_CLONES
 static void activate(crs_activation activation, int64_t n, const real *restrict b, real *restrict y) {
     switch (activation) {
     case CRS_LINEAR:
-        for (int64_t j = 0; j < n; j++) {
+        for (int64_t j = 0; j < n; j++)
             y[j] += b[j];
-        }
         break;
     case CRS_RELU:
         for (int64_t j = 0; j < n; j++) {
@@ -24,14 +24,12 @@ static void activate(crs_activation activation, int64_t n, const real *restrict 
         }
         break;
     case CRS_TANH:
-        for (int64_t j = 0; j < n; j++) {
+        for (int64_t j = 0; j < n; j++)
             y[j] = cpu_tanh(y[j] + b[j]);
-        }
         break;
     case CRS_SIGMOID:
-        for (int64_t j = 0; j < n; j++) {
+        for (int64_t j = 0; j < n; j++)
             y[j] = cpu_sigmoid(y[j] + b[j]);
-        }
         break;
     }
 }
@@ -43,19 +41,16 @@ static void activate_backward(crs_activation activation, int64_t n, const real *
     case CRS_LINEAR:
         break;
     case CRS_RELU:
-        for (int64_t j = 0; j < n; j++) {
+        for (int64_t j = 0; j < n; j++)
             dy[j] = y[j] > 0 ? dy[j] : 0;
-        }
         break;
     case CRS_TANH:
-        for (int64_t j = 0; j < n; j++) {
+        for (int64_t j = 0; j < n; j++)
             dy[j] *= 1 - y[j] * y[j];
-        }
         break;
     case CRS_SIGMOID:
-        for (int64_t j = 0; j < n; j++) {
+        for (int64_t j = 0; j < n; j++)
             dy[j] *= y[j] * (1 - y[j]);
-        }
         break;
     }
 }
@@ -64,7 +59,6 @@ static void bias_backward(const crs_device *device, const crs_dense *a) {
     const int64_t N = a->N, O = a->O;
     const real *dy = a->dy;
     real *db = a->db;
-
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (N * O >= PARALLEL_FROM)
     for (int64_t j = 0; j < O; j += BIAS_COLUMNS) {
         for (int64_t i = 0; i < N; i += BIAS_ROWS) {
@@ -87,26 +81,20 @@ crs_status CPU_NAME(dense_forward)(crs_device *device, const crs_dense *a) {
                                  .C = a->y,
                                  .ldc = O};
     const crs_status status = cpu_gemm(device, &product);
-
-    if (status != CRS_OK) {
+    if (status != CRS_OK)
         return status;
-    }
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (N * O >= PARALLEL_FROM)
-    for (int64_t i = 0; i < N; i++) {
+    for (int64_t i = 0; i < N; i++)
         activate(a->activation, O, a->b, (real *)a->y + i * O);
-    }
     return CRS_OK;
 }
 
 crs_status CPU_NAME(dense_backward)(crs_device *device, const crs_dense *a) {
     const int64_t N = a->N, I = a->I, O = a->O;
-
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (N * O >= PARALLEL_FROM)
-    for (int64_t i = 0; i < N; i++) {
+    for (int64_t i = 0; i < N; i++)
         activate_backward(a->activation, O, (const real *)a->y + i * O, (real *)a->dy + i * O);
-    }
     bias_backward(device, a);
-
     const cpu_product weights = {.M = O,
                                  .N = I,
                                  .K = N,
@@ -119,11 +107,8 @@ crs_status CPU_NAME(dense_backward)(crs_device *device, const crs_dense *a) {
                                  .C = a->dW,
                                  .ldc = I};
     const crs_status status = cpu_gemm(device, &weights);
-
-    if (status != CRS_OK || !a->dx) {
+    if (status != CRS_OK || !a->dx)
         return status;
-    }
     const cpu_product input = {.M = N, .N = I, .K = O, .A = a->dy, .lda = O, .B = a->W, .ldb = I, .C = a->dx, .ldc = I};
-
     return cpu_gemm(device, &input);
 }

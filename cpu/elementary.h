@@ -5,11 +5,11 @@
 #ifndef CRS_CPU_ELEMENTARY_H
 #define CRS_CPU_ELEMENTARY_H
 
+#include "cpu.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-
-#include "cpu.h"
 
 #if CRS_CPU_DOUBLE
 

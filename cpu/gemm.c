@@ -1,6 +1,8 @@
 /* Matrix products: CBLAS, which runs one thread per call (backend.c sees to that), on tiles that OpenMP hands out. */
 #include "gemm.h"
+
 #include "clones.h"
+
 #include <cblas.h>
 #include <limits.h>
 #include <string.h>
@@ -16,7 +18,6 @@ void cpu_gemm_tile(const cpu_product *p) {
     const enum CBLAS_TRANSPOSE ta = p->transpose_A ? CblasTrans : CblasNoTrans;
     const enum CBLAS_TRANSPOSE tb = p->transpose_B ? CblasTrans : CblasNoTrans;
     const int M = (int)p->M, N = (int)p->N, K = (int)p->K;
-
 #if CRS_CPU_DOUBLE
     cblas_dgemm(CblasRowMajor, ta, tb, M, N, K, 1, p->A, (int)p->lda, p->B, (int)p->ldb, p->beta, p->C, (int)p->ldc);
 #else
@@ -33,13 +34,11 @@ typedef struct cut {
 static cut cut_evenly(int64_t total, int64_t largest) {
     const int64_t pieces = (total + largest - 1) / largest;
     const int64_t size = ((total + pieces - 1) / pieces + 15) / 16 * 16;
-
     return (cut){total, size, (total + size - 1) / size};
 }
 
 static int64_t piece_size(const cut *c, int64_t piece) {
     const int64_t left = c->total - piece * c->size;
-
     return left < c->size ? left : c->size;
 }
 
@@ -47,16 +46,12 @@ static int64_t piece_size(const cut *c, int64_t piece) {
  * weight gradient, whose C is small and whose K runs over all rows of all steps. */
 static cut cut_steps(const cpu_product *p, int64_t tiles) {
     int64_t pieces = p->K / CHUNK_STEPS;
-
-    if (pieces > ENOUGH_TILES / tiles) {
+    if (pieces > ENOUGH_TILES / tiles)
         pieces = ENOUGH_TILES / tiles;
-    }
-    if (pieces < 1) {
+    if (pieces < 1)
         pieces = 1;
-    }
     /* Where the pieces would outgrow an int, more of them. */
     const int64_t size = (p->K + pieces - 1) / pieces;
-
     return cut_evenly(p->K, size < INT_MAX / 2 ? size : INT_MAX / 2);
 }
 
@@ -65,7 +60,6 @@ static cpu_product part(const cpu_product *p, const cut *rows, int64_t i, const 
                         const cut *steps, int64_t k) {
     const int64_t row = i * rows->size, column = j * columns->size, step = k * steps->size;
     cpu_product tile = *p;
-
     tile.M = piece_size(rows, i);
     tile.N = piece_size(columns, j);
     tile.K = piece_size(steps, k);
@@ -76,46 +70,37 @@ static cpu_product part(const cpu_product *p, const cut *rows, int64_t i, const 
 }
 
 static void add_row(int64_t n, const real *restrict x, real *restrict y) {
-    for (int64_t j = 0; j < n; j++) {
+    for (int64_t j = 0; j < n; j++)
         y[j] += x[j];
-    }
 }
 
 /* Adds the partial products behind the first, each [M,N], onto C in their order. */
 static void add_partials(const cpu_product *p, int64_t pieces, const real *partial, int threads) {
     const int64_t M = p->M, N = p->N;
-
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t i = 0; i < M; i++) {
-        for (int64_t k = 1; k < pieces; k++) {
+    for (int64_t i = 0; i < M; i++)
+        for (int64_t k = 1; k < pieces; k++)
             add_row(N, partial + ((k - 1) * M + i) * N, p->C + i * p->ldc);
-        }
-    }
 }
 
 crs_status cpu_gemm(crs_device *device, const cpu_product *p) {
-    if (p->lda > INT_MAX || p->ldb > INT_MAX || p->ldc > INT_MAX) {
+    if (p->lda > INT_MAX || p->ldb > INT_MAX || p->ldc > INT_MAX)
         return CRS_ERR_UNSUPPORTED;
-    }
     const cut rows = cut_evenly(p->M, TILE_ROWS), columns = cut_evenly(p->N, TILE_COLUMNS);
     const int64_t tiles = rows.pieces * columns.pieces;
     const cut steps = cut_steps(p, tiles);
     real *partial = NULL;
-
     if (steps.pieces > 1) {
         partial = cpu_scratch(device, (size_t)(steps.pieces - 1) * (size_t)p->M * (size_t)p->N * sizeof *partial);
-        if (!partial) {
+        if (!partial)
             return CRS_ERR_MEMORY;
-        }
     }
     const int64_t parts = tiles * steps.pieces;
     const int threads = (double)p->M * (double)p->N * (double)p->K < SMALL ? 1 : device->threads;
-
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t n = 0; n < parts; n++) {
         const int64_t k = n / tiles, i = n % tiles / columns.pieces, j = n % columns.pieces;
         cpu_product tile = part(p, &rows, i, &columns, j, &steps, k);
-
         if (k > 0) {
             tile.C = partial + ((k - 1) * p->M + i * rows.size) * p->N + j * columns.size;
             tile.ldc = p->N;
@@ -123,9 +108,8 @@ crs_status cpu_gemm(crs_device *device, const cpu_product *p) {
         }
         cpu_gemm_tile(&tile);
     }
-    if (steps.pieces > 1) {
+    if (steps.pieces > 1)
         add_partials(p, steps.pieces, partial, threads);
-    }
     return CRS_OK;
 }
 
@@ -133,19 +117,14 @@ crs_status cpu_gemm(crs_device *device, const cpu_product *p) {
 CPU_CLONES
 static void sum_columns(int64_t rows, int64_t columns, const real *a, int64_t lda, real *sums) {
     real sum[COLUMNS] = {0};
-
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < columns; j++) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
             sum[j] += a[i * lda + j];
-        }
-    }
-    for (int64_t j = 0; j < columns; j++) {
+    for (int64_t j = 0; j < columns; j++)
         sums[j] += sum[j];
-    }
 }
 
 void cpu_column_sums(int64_t rows, int64_t columns, const real *a, int64_t lda, real *sums) {
-    for (int64_t j = 0; j < columns; j += COLUMNS) {
+    for (int64_t j = 0; j < columns; j += COLUMNS)
         sum_columns(rows, columns - j < COLUMNS ? columns - j : COLUMNS, a + j, lda, sums + j);
-    }
 }

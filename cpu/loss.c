@@ -18,14 +18,12 @@ typedef struct loss_row {
 
 /* Classes are compared by their logits, which order them as the probabilities do but never round to 1. */
 static void set_probability(loss_row *row, int64_t c, double probability) {
-    if (row->p) {
+    if (row->p)
         row->p[c] = (real)probability;
-    }
-    if (row->C == 1) {
+    if (row->C == 1)
         row->predicted = probability > 0.5;
-    } else if (row->z[c] > row->z[row->predicted]) {
+    else if (row->z[c] > row->z[row->predicted])
         row->predicted = c;
-    }
 }
 
 /* Target of class c before smoothing. */
@@ -43,66 +41,50 @@ static void softmax_row(loss_row *row) {
     const real *z = row->z;
     const int64_t C = row->C;
     double max = (double)z[0], sum = 0;
-
-    for (int64_t c = 1; c < C; c++) {
+    for (int64_t c = 1; c < C; c++)
         max = (double)z[c] > max ? (double)z[c] : max;
-    }
-    for (int64_t c = 0; c < C; c++) {
+    for (int64_t c = 0; c < C; c++)
         sum += exp((double)z[c] - max);
-    }
-
     const double log_sum = log(sum), total = C == 1 ? smoothed(row, 0, C) : 1; /* total: of the targets */
-
     for (int64_t c = 0; c < C; c++) {
         const double shifted = (double)z[c] - max, probability = exp(shifted) / sum;
-
         set_probability(row, c, probability);
         if (row->label >= 0) {
             const double q = smoothed(row, c, C);
-
             row->loss += q > 0 ? q * (log_sum - shifted) : 0;
-            if (row->dz) {
+            if (row->dz)
                 row->dz[c] = (real)(row->scale * (total * probability - q));
-            }
         }
     }
-    if (isnan(sum)) {
+    if (isnan(sum))
         row->loss = sum; /* a logit that is not finite tells even where its target is 0 */
-    }
 }
 
 /* -log p = softplus(-z) and -log(1-p) = softplus(z), with softplus(z) = max(z,0) + log(1 + exp(-|z|)). */
 static void sigmoid_row(loss_row *row) {
     const double C = (double)row->C;
-
     for (int64_t c = 0; c < row->C; c++) {
         const double z = (double)row->z[c], small = exp(-fabs(z));
         const double probability = (z >= 0 ? 1 : small) / (1 + small);
-
         set_probability(row, c, probability);
         if (row->label >= 0) {
             const double q = smoothed(row, c, 2);
-
             row->loss += ((z >= 0 ? (1 - q) * z : -q * z) + log1p(small)) / C;
-            if (row->dz) {
+            if (row->dz)
                 row->dz[c] = (real)(row->scale * (probability - q) / C);
-            }
         }
     }
 }
 
 static void squared_row(loss_row *row) {
     const double C = (double)row->C;
-
     for (int64_t c = 0; c < row->C; c++) {
         set_probability(row, c, (double)row->z[c]);
         if (row->label >= 0) {
             const double difference = (double)row->z[c] - target(row, c);
-
             row->loss += difference * difference / C;
-            if (row->dz) {
+            if (row->dz)
                 row->dz[c] = (real)(row->scale * 2 * difference / C);
-            }
         }
     }
 }
@@ -118,7 +100,6 @@ static int one_row(const crs_loss *a, int64_t b, double *loss) {
                     .label = label,
                     .smoothing = a->label_smoothing,
                     .scale = weight / (double)a->B};
-
     switch (a->kind) {
     case CRS_SOFTMAX_CROSS_ENTROPY:
         softmax_row(&row);
@@ -138,23 +119,18 @@ crs_status CPU_NAME(loss)(crs_device *device, const crs_loss *a) {
     double *losses = cpu_scratch(device, (size_t)a->B * sizeof(double));
     uint64_t correct = 0;
     double sum = 0;
-
-    if (!losses) {
+    if (!losses)
         return CRS_ERR_MEMORY;
-    }
 #pragma omp parallel for schedule(static) num_threads(device->threads) reduction(+ : correct) \
     if (a->B * a->C >= PARALLEL_FROM)
-    for (int64_t b = 0; b < a->B; b++) {
+    for (int64_t b = 0; b < a->B; b++)
         correct += (uint64_t)one_row(a, b, &losses[b]);
-    }
-    if (!a->labels) {
+    if (!a->labels)
         return CRS_OK;
-    }
     for (int64_t b = 0; b < a->B; b++) {
         sum += losses[b];
-        if (a->row_loss) {
+        if (a->row_loss)
             ((real *)a->row_loss)[b] = (real)losses[b];
-        }
     }
     a->state->loss_sum += sum;
     a->state->rows += (uint64_t)a->B;

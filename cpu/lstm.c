@@ -8,13 +8,11 @@ CPU_CLONES
 static void lstm_cell(const crs_recurrent *a, const real *restrict b, real *restrict z, const real *restrict c_prev,
                       real *restrict c, real *restrict h) {
     const int64_t H = a->H;
-
     for (int64_t j = 0; j < H; j++) {
         const real i = cpu_sigmoid(z[j] + b[j]);
         const real f = cpu_sigmoid(z[H + j] + b[H + j]);
         const real g = cpu_tanh(z[2 * H + j] + b[2 * H + j]);
         const real o = cpu_sigmoid(z[3 * H + j] + b[3 * H + j]);
-
         z[j] = i;
         z[H + j] = f;
         z[2 * H + j] = g;
@@ -29,13 +27,11 @@ CPU_CLONES
 static void lstm_cell_backward(const crs_recurrent *a, real *restrict z, const real *restrict c_prev,
                                const real *restrict c, const real *restrict h, real *restrict dh, real *restrict dc) {
     const int64_t H = a->H;
-
     (void)h;
     for (int64_t j = 0; j < H; j++) {
         const real i = z[j], f = z[H + j], g = z[2 * H + j], o = z[3 * H + j];
         const real tanh_c = cpu_tanh(c[j]);
         const real d = dc[j] + dh[j] * o * (1 - tanh_c * tanh_c);
-
         z[j] = d * g * i * (1 - i);
         z[H + j] = d * c_prev[j] * f * (1 - f);
         z[2 * H + j] = d * i * (1 - g * g);

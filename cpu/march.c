@@ -1,11 +1,11 @@
 /* How the reserve of a recurrent layer is cut up, and which steps are live. */
 #include "march.h"
+
 #include <limits.h>
 
 /* Adds the bytes of d0*d1*d2 numbers, in whole cache lines, to *size, which becomes SIZE_MAX once it does not fit. */
 static void size_add(size_t *size, int64_t d0, int64_t d1, int64_t d2) {
     size_t bytes;
-
     if (__builtin_mul_overflow((size_t)d0, (size_t)d1, &bytes) || __builtin_mul_overflow(bytes, (size_t)d2, &bytes) ||
         __builtin_mul_overflow(bytes, sizeof(real), &bytes) || __builtin_add_overflow(bytes, (size_t)63, &bytes) ||
         __builtin_add_overflow(*size, bytes / 64 * 64, size)) {
@@ -19,7 +19,6 @@ size_t march_lay_out(march *m, const crs_recurrent *a, const recurrent_cell *cel
     const int training = a->training != 0, has_cell_state = cell->has_cell_state;
     const int masks_input = training && a->input_mask.rate > 0;
     const int masks_state = training && a->recurrent_mask.rate > 0;
-
     *m = (march){.a = a, .cell = cell, .width = width, .tiles = (B + MARCH_TILE - 1) / MARCH_TILE};
     m->cell_slots = training ? T + 1 : 2;
     const struct {
@@ -39,12 +38,10 @@ size_t march_lay_out(march *m, const crs_recurrent *a, const recurrent_cell *cel
         {&m->db, training, m->tiles, width, 1},
     };
     size_t size = 0;
-
     for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
         if (parts[p].wanted) {
-            if (reserve) {
+            if (reserve)
                 *parts[p].memory = (real *)(void *)((char *)reserve + size);
-            }
             size_add(&size, parts[p].d0, parts[p].d1, parts[p].d2);
         }
     }
@@ -53,13 +50,10 @@ size_t march_lay_out(march *m, const crs_recurrent *a, const recurrent_cell *cel
 
 live_range rows_live(const crs_steps *steps, int64_t row, int64_t rows) {
     live_range all = {0, 0};
-
     for (int64_t b = row; b < row + rows; b++) {
         const live_range live = row_live(steps, b);
-
         if (live.first < live.end) {
             const int empty = all.first == all.end;
-
             all.first = empty || live.first < all.first ? live.first : all.first;
             all.end = empty || live.end > all.end ? live.end : all.end;
         }

@@ -46,7 +46,6 @@ live_range rows_live(const crs_steps *steps, int64_t row, int64_t rows);
 
 static inline live_range row_live(const crs_steps *steps, int64_t row) {
     const int64_t first = steps->start ? steps->start[row] : 0;
-
     return (live_range){first, first + (steps->len ? steps->len[row] : steps->T)};
 }
 
@@ -74,7 +73,6 @@ static inline real *h_at(const march *m, int64_t t, int64_t row) {
 
 static inline int64_t tile_rows(const march *m, int64_t tile) {
     const int64_t left = m->a->steps.B - tile * MARCH_TILE;
-
     return left < MARCH_TILE ? left : MARCH_TILE;
 }
 

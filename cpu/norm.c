@@ -8,11 +8,9 @@
 CPU_CLONES
 static double sum_of_squares(const real *g, int64_t n) {
     double sum = 0;
-
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         sum += (double)g[i] * (double)g[i];
-    }
     return sum;
 }
 
@@ -21,22 +19,16 @@ crs_status CPU_NAME(norm)(crs_device *device, const crs_norm *a) {
     const real *g = a->g;
     double *partial = cpu_scratch(device, (size_t)chunks * sizeof(double));
     double sum = 0;
-
-    if (!partial) {
+    if (!partial)
         return CRS_ERR_MEMORY;
-    }
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (chunks > 4)
     for (int64_t c = 0; c < chunks; c++) {
         const int64_t first = c * CHUNK;
-
         partial[c] = sum_of_squares(g + first, a->n - first < CHUNK ? a->n - first : CHUNK);
     }
-    for (int64_t c = 0; c < chunks; c++) {
+    for (int64_t c = 0; c < chunks; c++)
         sum += partial[c];
-    }
-
     const double norm = sqrt(sum);
-
     a->state->grad_norm = norm;
     a->state->grad_scale = a->max_norm > 0 && norm > a->max_norm ? a->max_norm / norm : 1;
     cpu_note_bad_step(a->state, norm);

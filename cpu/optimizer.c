@@ -1,6 +1,7 @@
 /* The optimizers, each one pass over the flat block of weights: memory is the limit, arithmetic is free. */
 #include "clones.h"
 #include "cpu.h"
+
 #include <math.h>
 
 #define CHUNK 16384 /* weights a thread takes at a time */
@@ -32,10 +33,8 @@ static coefficients coefficients_of(const crs_optimizer *a) {
                       .decay = (real)a->rho,
                       .decay_fresh = (real)(1 - a->rho),
                       .epsilon = (real)a->epsilon};
-
     if (a->kind == CRS_ADAM || a->kind == CRS_ADAMW) {
         const double t = (double)state->step;
-
         k.lr = (real)(state->lr * sqrt(1 - pow(a->beta2, t)) / (1 - pow(a->beta1, t)));
         k.momentum = (real)a->beta1;
         k.fresh = (real)(1 - a->beta1);
@@ -51,9 +50,8 @@ static coefficients coefficients_of(const crs_optimizer *a) {
 
 CPU_CLONES
 static void sgd(coefficients k, int64_t first, int64_t end, const real *restrict g, real *restrict w) {
-    for (int64_t i = first; i < end; i++) {
+    for (int64_t i = first; i < end; i++)
         w[i] -= k.lr * (k.scale * g[i] + k.l2 * w[i]);
-    }
 }
 
 CPU_CLONES
@@ -61,7 +59,6 @@ static void sgd_momentum(coefficients k, int nesterov, int64_t first, int64_t en
                          real *restrict w, real *restrict m) {
     for (int64_t i = first; i < end; i++) {
         const real down = k.lr * (k.scale * g[i] + k.l2 * w[i]);
-
         m[i] = k.momentum * m[i] - down;
         w[i] += nesterov ? k.momentum * m[i] - down : m[i];
     }
@@ -72,7 +69,6 @@ static void rmsprop(coefficients k, int64_t first, int64_t end, const real *rest
                     real *restrict v) {
     for (int64_t i = first; i < end; i++) {
         const real gradient = k.scale * g[i] + k.l2 * w[i];
-
         v[i] = k.decay * v[i] + k.decay_fresh * gradient * gradient;
         w[i] -= k.lr * gradient / SQRT(v[i] + k.epsilon);
     }
@@ -83,7 +79,6 @@ static void rmsprop_momentum(coefficients k, int64_t first, int64_t end, const r
                              real *restrict m, real *restrict v) {
     for (int64_t i = first; i < end; i++) {
         const real gradient = k.scale * g[i] + k.l2 * w[i];
-
         v[i] = k.decay * v[i] + k.decay_fresh * gradient * gradient;
         m[i] = k.momentum * m[i] + k.lr * gradient / SQRT(v[i] + k.epsilon);
         w[i] -= m[i];
@@ -95,7 +90,6 @@ static void adam(coefficients k, int64_t first, int64_t end, const real *restric
                  real *restrict v) {
     for (int64_t i = first; i < end; i++) {
         const real gradient = k.scale * g[i] + k.l2 * w[i];
-
         m[i] = k.momentum * m[i] + k.fresh * gradient;
         v[i] = k.decay * v[i] + k.decay_fresh * gradient * gradient;
         w[i] -= k.shrink * w[i] + k.lr * m[i] / (SQRT(v[i]) + k.epsilon);
@@ -106,21 +100,18 @@ static void adam(coefficients k, int64_t first, int64_t end, const real *restric
 static void update(const crs_optimizer *a, coefficients k, int64_t first, int64_t end) {
     const real *g = a->g;
     real *w = a->w, *m = a->m, *v = a->v;
-
     switch (a->kind) {
     case CRS_SGD:
-        if (m) {
+        if (m)
             sgd_momentum(k, a->nesterov, first, end, g, w, m);
-        } else {
+        else
             sgd(k, first, end, g, w);
-        }
         break;
     case CRS_RMSPROP:
-        if (a->momentum > 0) {
+        if (a->momentum > 0)
             rmsprop_momentum(k, first, end, g, w, m, v);
-        } else {
+        else
             rmsprop(k, first, end, g, w, v);
-        }
         break;
     case CRS_ADAM:
     case CRS_ADAMW:
@@ -131,17 +122,12 @@ static void update(const crs_optimizer *a, coefficients k, int64_t first, int64_
 
 crs_status CPU_NAME(optimizer)(crs_device *device, const crs_optimizer *a) {
     const int64_t chunks = (a->n + CHUNK - 1) / CHUNK;
-
-    if (a->state->bad_step != 0) {
+    if (a->state->bad_step != 0)
         return CRS_OK;
-    }
-
     const coefficients k = coefficients_of(a);
-
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (chunks > 1)
     for (int64_t c = 0; c < chunks; c++) {
         const int64_t first = c * CHUNK;
-
         update(a, k, first, a->n - first < CHUNK ? a->n : first + CHUNK);
     }
     return CRS_OK;

@@ -1,6 +1,7 @@
 /* Pooling over time: the last live step, the mean or the maximum of the live steps. */
 #include "clones.h"
 #include "cpu.h"
+
 #include <string.h>
 
 #define COLUMNS 64          /* features worked on at once: their accumulators stay in the first-level cache */
@@ -12,7 +13,6 @@ typedef struct live_range {
 
 static live_range live_steps(const crs_steps *steps, int64_t row) {
     const int64_t first = steps->start ? steps->start[row] : 0;
-
     return (live_range){first, first + (steps->len ? steps->len[row] : steps->T)};
 }
 
@@ -21,15 +21,11 @@ static live_range live_steps(const crs_steps *steps, int64_t row) {
 CPU_CLONES
 static void mean_columns(live_range live, int64_t step, int64_t n, const real *x, real *restrict y) {
     double sum[COLUMNS] = {0};
-
-    for (int64_t t = live.first; t < live.end; t++) {
-        for (int64_t f = 0; f < n; f++) {
+    for (int64_t t = live.first; t < live.end; t++)
+        for (int64_t f = 0; f < n; f++)
             sum[f] += (double)x[t * step + f];
-        }
-    }
-    for (int64_t f = 0; f < n; f++) {
+    for (int64_t f = 0; f < n; f++)
         y[f] = (real)(sum[f] / (double)(live.end - live.first));
-    }
 }
 
 /* A NaN counts as the maximum, so that it is not lost here but found in the loss. */
@@ -44,7 +40,6 @@ static void max_columns(live_range live, int64_t step, int64_t n, const real *x,
         for (int64_t f = 0; f < n; f++) {
             const real value = x[t * step + f], best = y[f];
             const int greater = (value > best) | ((value != value) & (best == best));
-
             y[f] = greater ? value : best;
             argmax[f] = greater ? (int32_t)t : argmax[f];
         }
@@ -56,12 +51,10 @@ static void pool_row(const crs_pool *a, int64_t b) {
     const live_range live = live_steps(&a->steps, b);
     const real *x = (const real *)a->x + b * F;
     real *y = (real *)a->y + b * F;
-
     if (live.first == live.end) {
         memset(y, 0, (size_t)F * sizeof(real));
-        for (int64_t f = 0; a->kind == CRS_POOL_MAX && f < F; f++) {
+        for (int64_t f = 0; a->kind == CRS_POOL_MAX && f < F; f++)
             a->argmax[b * F + f] = -1;
-        }
         return;
     }
     if (a->kind == CRS_POOL_LAST) {
@@ -70,22 +63,18 @@ static void pool_row(const crs_pool *a, int64_t b) {
     }
     for (int64_t f = 0; f < F; f += COLUMNS) {
         const int64_t n = F - f < COLUMNS ? F - f : COLUMNS;
-
-        if (a->kind == CRS_POOL_MEAN) {
+        if (a->kind == CRS_POOL_MEAN)
             mean_columns(live, step, n, x + f, y + f);
-        } else {
+        else
             max_columns(live, step, n, x + f, y + f, a->argmax + b * F + f);
-        }
     }
 }
 
 crs_status CPU_NAME(pool_forward)(crs_device *device, const crs_pool *a) {
     const int64_t B = a->steps.B;
-
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (a->steps.T * B * a->F >= PARALLEL_FROM)
-    for (int64_t b = 0; b < B; b++) {
+    for (int64_t b = 0; b < B; b++)
         pool_row(a, b);
-    }
     return CRS_OK;
 }
 
@@ -96,32 +85,25 @@ static void pool_step_backward(const crs_pool *a, int64_t t, int64_t b) {
     const live_range live = live_steps(&a->steps, b);
     const real *dy = (const real *)a->dy + b * F;
     real *restrict dx = (real *)a->dx + (t * a->steps.B + b) * F;
-
     if (t < live.first || t >= live.end || (a->kind == CRS_POOL_LAST && t + 1 < live.end)) {
         memset(dx, 0, (size_t)F * sizeof(real));
     } else if (a->kind == CRS_POOL_LAST) {
         memcpy(dx, dy, (size_t)F * sizeof(real));
     } else if (a->kind == CRS_POOL_MEAN) {
         const real count = (real)(live.end - live.first);
-
-        for (int64_t f = 0; f < F; f++) {
+        for (int64_t f = 0; f < F; f++)
             dx[f] = dy[f] / count;
-        }
     } else {
         const int32_t *argmax = a->argmax + b * F;
-
-        for (int64_t f = 0; f < F; f++) {
+        for (int64_t f = 0; f < F; f++)
             dx[f] = argmax[f] == t ? dy[f] : 0;
-        }
     }
 }
 
 crs_status CPU_NAME(pool_backward)(crs_device *device, const crs_pool *a) {
     const int64_t B = a->steps.B, rows = a->steps.T * B;
-
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (rows * a->F >= PARALLEL_FROM)
-    for (int64_t r = 0; r < rows; r++) {
+    for (int64_t r = 0; r < rows; r++)
         pool_step_backward(a, r / B, r % B);
-    }
     return CRS_OK;
 }

@@ -7,17 +7,14 @@ CPU_CLONES
 static void rnn_cell(const crs_recurrent *a, const real *restrict b, real *restrict z, const real *c_prev, real *c,
                      real *restrict h) {
     const int64_t H = a->H;
-
     (void)c_prev;
     (void)c;
     if (a->activation == CRS_TANH) {
-        for (int64_t j = 0; j < H; j++) {
+        for (int64_t j = 0; j < H; j++)
             h[j] = cpu_tanh(z[j] + b[j]);
-        }
     } else {
         for (int64_t j = 0; j < H; j++) {
             const real sum = z[j] + b[j];
-
             h[j] = sum < 0 ? 0 : sum;
         }
     }
@@ -28,7 +25,6 @@ CPU_CLONES
 static void rnn_cell_backward(const crs_recurrent *a, real *restrict z, const real *c_prev, const real *c,
                               const real *restrict h, real *restrict dh, real *dc) {
     const int64_t H = a->H;
-
     (void)c_prev;
     (void)c;
     (void)dc;
