@@ -3,14 +3,10 @@
 #ifndef CRS_CPU_MARCH_H
 #define CRS_CPU_MARCH_H
 
+#include "live.h"
 #include "recurrent.h"
 
 #define MARCH_TILE 16 /* rows of the batch that one thread takes through time together */
-
-/* The steps [first, end) in which a row, or any row of some, is live. */
-typedef struct live_range {
-    int64_t first, end;
-} live_range;
 
 /* The reserve, cut up, and what else follows from the arguments. */
 typedef struct march {
@@ -43,15 +39,6 @@ crs_status march_prepare(march *m, const crs_recurrent *a, const recurrent_cell 
 
 /* The steps at which any of the rows is live; where none is, [0, 0). */
 live_range rows_live(const crs_steps *steps, int64_t row, int64_t rows);
-
-static inline live_range row_live(const crs_steps *steps, int64_t row) {
-    const int64_t first = steps->start ? steps->start[row] : 0;
-    return (live_range){first, first + (steps->len ? steps->len[row] : steps->T)};
-}
-
-static inline int is_live(live_range live, int64_t t) {
-    return live.first <= t && t < live.end;
-}
 
 /* Step number k in running order. */
 static inline int64_t step_at(const march *m, int64_t k) {

@@ -1,20 +1,12 @@
 /* Pooling over time: the last live step, the mean or the maximum of the live steps. */
 #include "clones.h"
 #include "cpu.h"
+#include "live.h"
 
 #include <string.h>
 
 #define COLUMNS 64          /* features worked on at once: their accumulators stay in the first-level cache */
 #define PARALLEL_FROM 16384 /* elements; below it waking threads costs more than they save */
-
-typedef struct live_range {
-    int64_t first, end;
-} live_range;
-
-static live_range live_steps(const crs_steps *steps, int64_t row) {
-    const int64_t first = steps->start ? steps->start[row] : 0;
-    return (live_range){first, first + (steps->len ? steps->len[row] : steps->T)};
-}
 
 /* x and y point at the first of n <= COLUMNS features of a row; `step` is the distance between its steps. The sum is
  * kept in double: thousands of steps would cost a float sum its last digits. */
@@ -48,7 +40,7 @@ static void max_columns(live_range live, int64_t step, int64_t n, const real *x,
 
 static void pool_row(const crs_pool *a, int64_t b) {
     const int64_t F = a->F, step = a->steps.B * F;
-    const live_range live = live_steps(&a->steps, b);
+    const live_range live = row_live(&a->steps, b);
     const real *x = (const real *)a->x + b * F;
     real *y = (real *)a->y + b * F;
     if (live.first == live.end) {
@@ -82,10 +74,10 @@ crs_status CPU_NAME(pool_forward)(crs_device *device, const crs_pool *a) {
 CPU_CLONES
 static void pool_step_backward(const crs_pool *a, int64_t t, int64_t b) {
     const int64_t F = a->F;
-    const live_range live = live_steps(&a->steps, b);
+    const live_range live = row_live(&a->steps, b);
     const real *dy = (const real *)a->dy + b * F;
     real *restrict dx = (real *)a->dx + (t * a->steps.B + b) * F;
-    if (t < live.first || t >= live.end || (a->kind == CRS_POOL_LAST && t + 1 < live.end)) {
+    if (!is_live(live, t) || (a->kind == CRS_POOL_LAST && t + 1 < live.end)) {
         memset(dx, 0, (size_t)F * sizeof(real));
     } else if (a->kind == CRS_POOL_LAST) {
         memcpy(dx, dy, (size_t)F * sizeof(real));
