@@ -10,7 +10,7 @@ static crs_status check_batch(const crs_model *model, const crs_batch *batch) {
         if (batch->ids[i] < 0 || batch->ids[i] >= model->task.vocabulary)
             return CRS_ERR_ARGUMENT;
     for (int64_t b = 0; b < batch->B; b++) {
-        const int64_t start = batch->start ? batch->start[b] : 0, len = batch->len ? batch->len[b] : batch->T - start;
+        const int64_t start = batch->start ? batch->start[b] : 0, len = batch->len ? batch->len[b] : batch->T;
         if (start < 0 || len < 0 || start > batch->T || len > batch->T - start)
             return CRS_ERR_ARGUMENT;
         if (batch->labels && (batch->labels[b] < 0 || batch->labels[b] >= model->task.classes))
@@ -75,6 +75,8 @@ crs_status crs_model_gradient(crs_model *model, const crs_batch *batch, int hold
     if (!model->gradients || !batch->labels || batch->T < 1 || batch->B < 1 || batch->T > model->training_T ||
         batch->B > model->training_B)
         return CRS_ERR_ARGUMENT;
+    /* Prepared, but a prediction that ran out of memory may have given the room up since. */
+    CRS_TRY(crs__model_make_room(model, batch->T, batch->B, NULL));
     crs__run run;
     int32_t *labels;
     void *outputs[CRS__LAYERS_MAX];

@@ -475,6 +475,12 @@ TEST(Training, RefusesWhatDoesNotFit) {
     refused(batch.len_[1], 5);
     refused(batch.len_[1], -1);
     refused(batch.len_[1], INT32_MAX);
+    /* Without lengths every row is as long as the batch, so that none can start later. */
+    const int32_t starts[] = {0, 1, 0};
+    crs_batch without_lengths = input;
+    without_lengths.start = starts;
+    without_lengths.len = nullptr;
+    EXPECT_EQ(crs_model_step(model.get(), &without_lengths), CRS_ERR_ARGUMENT);
     const crs::RandomBatch longer(5, 3, task, Padding::post, 1), wider(4, 4, task, Padding::post, 1);
     for (crs_batch too_large : {longer.get(), wider.get()})
         EXPECT_EQ(crs_model_step(model.get(), &too_large), CRS_ERR_ARGUMENT);
@@ -703,6 +709,26 @@ TEST(Memory, RunningOutIsAStatus) {
         }
     }
     EXPECT_GE(refused, 15);
+}
+
+TEST(Memory, APredictionThatRunsOutLeavesAModelThatTrains) {
+    crs_ops ops = cpu_f64_ops;
+    ops.alloc = rationed;
+    const crs::BackendHandle backend = crs::open_table(&ops);
+    const crs_model_task task = crs::task_of();
+    const crs_training training = crs::training_of();
+    const crs::RandomBatch batch(4, 3, task, Padding::post, 1), larger(7, 9, task, Padding::post, 2);
+    const crs_batch input = batch.get(), other = larger.get();
+    allowed = 1000;
+    const crs::Model model = crs::build_model(line, task, backend);
+    ASSERT_EQ(crs_model_prepare(model.get(), 4, 3, &training, nullptr), CRS_OK);
+    float probabilities[27];
+    allowed = 2;
+    EXPECT_EQ(crs_model_predict(model.get(), &other, nullptr, probabilities, nullptr), CRS_ERR_MEMORY);
+    allowed = 2;
+    EXPECT_EQ(crs_model_step(model.get(), &input), CRS_ERR_MEMORY);
+    allowed = 1000;
+    EXPECT_EQ(crs_model_step(model.get(), &input), CRS_OK);
 }
 
 } // namespace
