@@ -34,6 +34,8 @@ static const crs_setting settings[] = {
 #undef GROUP
 #define GROUP "Text"
     CHOICE("tokens", tokens, "words", "words|chars", "what a token is", 1),
+    INTEGER("ngrams", ngrams, "1", 1, 5, "N",
+            "take runs of 2 to N neighbouring tokens as tokens too, each behind its last one; best with --oov drop", 1),
     SWITCH("lowercase", lowercase, "on", "turn text to lower case (Unicode)", 1),
     TEXT("filters", filters, "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n", "CHARS",
          "characters that separate words, besides white space (the default is Keras')", 1),

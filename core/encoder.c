@@ -20,9 +20,13 @@ crs_status crs__encoder_create(const crs_config *config, crs_encoder **encoder, 
     made->oov = config->oov;
     made->truncate = config->truncate;
     made->length = (size_t)config->length;
-    if (crs__tokenizer_init(&made->tokenizer, config) != CRS_OK) {
+    crs_status status = crs__tokenizer_init(&made->tokenizer, config);
+    if (status != CRS_OK) {
         free(made);
-        return crs__fail(error, CRS_ERR_CONFIG, "filters is not valid UTF-8", "give the characters in UTF-8");
+        return status == CRS_ERR_ARGUMENT
+                   ? crs__fail(error, CRS_ERR_CONFIG, "ngrams is %lld", "give 1 to %d", (long long)config->ngrams,
+                               CRS__NGRAMS_MAX)
+                   : crs__fail(error, CRS_ERR_CONFIG, "filters is not valid UTF-8", "give the characters in UTF-8");
     }
     *encoder = made;
     return CRS_OK;

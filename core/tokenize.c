@@ -9,12 +9,15 @@
 #include <utf8proc.h>
 
 crs_status crs__tokenizer_init(crs__tokenizer *tokenizer, const crs_config *config) {
-    *tokenizer = (crs__tokenizer){.chars = config->tokens == CRS_TOKENS_CHARS, .lowercase = config->lowercase};
+    *tokenizer = (crs__tokenizer){
+        .chars = config->tokens == CRS_TOKENS_CHARS, .lowercase = config->lowercase, .ngrams = (size_t)config->ngrams};
     for (int c = 0; c < 128; c++)
         tokenizer->ascii[c] = crs__is_space(c)                            ? ' '
                               : config->lowercase && c >= 'A' && c <= 'Z' ? (unsigned char)(c + 'a' - 'A')
                                                                           : (unsigned char)c;
     size_t size = strnlen(config->filters, sizeof config->filters);
+    if (config->ngrams < 1 || config->ngrams > CRS__NGRAMS_MAX)
+        return CRS_ERR_ARGUMENT;
     if (crs__utf8_check(config->filters, size) != size)
         return CRS_ERR_CONFIG;
     if (tokenizer->chars)
@@ -48,6 +51,10 @@ static crs_status reserve(crs__tokens *tokens, size_t more) {
     return CRS_OK;
 }
 
+static int is_collapsing(const crs__tokenizer *t) {
+    return t->chars || t->ngrams > 1;
+}
+
 /* Appends one code point; at most 4 bytes, which the caller has reserved. */
 static void put(crs__tokens *tokens, const crs__tokenizer *t, int32_t code) {
     if (code >= 128 && t->lowercase)
@@ -65,8 +72,8 @@ static void put(crs__tokens *tokens, const crs__tokenizer *t, int32_t code) {
         }
         *to = ' ';
     }
-    /* Characters: a run of white space is one token. */
-    tokens->size += !(t->chars && *to == ' ' && tokens->size > 0 && to[-1] == ' ');
+    /* Of characters, a run of white space is one token; between the words of an n-gram it is one space. */
+    tokens->size += !(is_collapsing(t) && *to == ' ' && tokens->size > 0 && to[-1] == ' ');
 }
 
 /* Code points that stand for themselves in NFC whatever is beside them, as long as that is of these too: a text of
@@ -83,7 +90,7 @@ static crs_status fold_plain(crs__tokens *tokens, const crs__tokenizer *t, const
         return CRS_ERR_MEMORY;
     for (size_t at = 0; at < size;) {
         unsigned char byte = (unsigned char)text[at];
-        if (byte < 128 && !t->chars) {
+        if (byte < 128 && !is_collapsing(t)) {
             tokens->text[tokens->size++] = (char)t->ascii[byte];
             at++;
             continue;
@@ -147,8 +154,9 @@ static int is_plain_text(const char *text, size_t size) {
 }
 
 crs_status crs__tokens_begin(crs__tokens *tokens, const crs__tokenizer *tokenizer, const char *text, size_t size) {
-    tokens->size = tokens->at = 0;
+    tokens->size = tokens->at = tokens->seen = tokens->gram = 0;
     tokens->chars = tokenizer->chars;
+    tokens->ngrams = tokenizer->ngrams;
     return is_plain_text(text, size) ? fold_plain(tokens, tokenizer, text, size)
                                      : fold_composing(tokens, tokenizer, text, size);
 }
@@ -158,6 +166,13 @@ crs_status crs__tokens_begin(crs__tokens *tokens, const crs__tokenizer *tokenize
 int crs__tokens_next(crs__tokens *tokens, const char **token, size_t *size) {
     const char *text = tokens->text;
     size_t at = tokens->at, end = tokens->size;
+    if (tokens->gram < tokens->ngrams && tokens->gram < tokens->seen) {
+        /* In folded text an n-gram stands in one piece. */
+        size_t first = tokens->starts[(tokens->seen - ++tokens->gram) % CRS__NGRAMS_MAX];
+        *token = text + first;
+        *size = at - first;
+        return 1;
+    }
     while (!tokens->chars && at < end && text[at] == ' ')
         at++;
     if (at == end)
@@ -172,6 +187,8 @@ int crs__tokens_next(crs__tokens *tokens, const char **token, size_t *size) {
     *token = text + start;
     *size = at - start;
     tokens->at = at;
+    tokens->starts[tokens->seen++ % CRS__NGRAMS_MAX] = start;
+    tokens->gram = 1;
     return 1;
 }
 

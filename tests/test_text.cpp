@@ -107,6 +107,32 @@ TEST(Chars, EveryCodePointAndOneSpaceForARun) {
     EXPECT_EQ(chars_of(""), Words{});
 }
 
+TEST(Ngrams, FollowTheirLastToken) {
+    crs_config config = config_of();
+    config.ngrams = 3;
+    EXPECT_EQ(cut("Not, a  bad\tfilm", config),
+              (Words{"not", "a", "not a", "bad", "a bad", "not a bad", "film", "bad film", "a bad film"}));
+    EXPECT_EQ(cut("one", config), (Words{"one"}));
+    EXPECT_EQ(cut(" \u3000one…  two ", config), (Words{"one…", "two", "one… two"}));
+    EXPECT_EQ(cut("", config), Words{});
+    config = chars_config(1);
+    config.ngrams = 2;
+    EXPECT_EQ(cut("한글  a", config), (Words{"한", "글", "한글", " ", "글 ", "a", " a"}));
+    std::string line;
+    config = config_of();
+    config.ngrams = 2;
+    for (int i = 0; i < 20; i++)
+        line += "w" + std::to_string(i) + " ";
+    Words words = cut(line, config);
+    ASSERT_EQ(words.size(), 39U);
+    EXPECT_EQ(words.back(), "w18 w19");
+    for (int64_t wrong : {0, -1, 6}) {
+        config.ngrams = wrong;
+        crs__tokenizer tokenizer;
+        EXPECT_EQ(crs__tokenizer_init(&tokenizer, &config), CRS_ERR_ARGUMENT);
+    }
+}
+
 // Reference: utf8proc's NFC of the whole text at once, lower-cased code point by code point.
 TEST(Folding, ShortcutAndPiecesAgreeWithNfcOfTheWhole) {
     std::mt19937 random(20240611);

@@ -153,7 +153,7 @@ class Network(nn.Module):
 SPACES = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 
-def tokens_of(text, config):
+def single_tokens(text, config):
     """NFC, then lower case one code point at a time (Unicode's simple mapping), then words or characters."""
     text = unicodedata.normalize("NFC", text)
     if config["lowercase"] == "on":
@@ -162,6 +162,17 @@ def tokens_of(text, config):
         return list(SPACES.sub(" ", text))
     text = text.translate({ord(character): " " for character in config["filters"]})
     return [word for word in SPACES.split(text) if word]
+
+
+def tokens_of(text, config):
+    """Single tokens, and behind each the n-grams that end with it, short ones first."""
+    single = single_tokens(text, config)
+    space = "" if config["tokens"] == "chars" else " "
+    return [
+        space.join(single[end - n : end])
+        for end in range(1, len(single) + 1)
+        for n in range(1, min(int(config["ngrams"]), end) + 1)
+    ]
 
 
 def ids_of(text, config, vocabulary):

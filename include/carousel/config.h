@@ -37,6 +37,7 @@ typedef struct crs_config {
     int skip_bad;          /* 1: bad lines are counted and skipped */
     /* text */
     int tokens;         /* crs_tokens */
+    int64_t ngrams;     /* runs of up to so many neighbouring tokens are tokens too */
     int lowercase;      /* 1: Unicode lower case */
     char filters[128];  /* characters that separate words, besides white space */
     int64_t vocabulary; /* ids at most, padding and out-of-vocabulary included */
