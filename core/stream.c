@@ -161,7 +161,7 @@ static crs_status start(crs__stream *s, crs_error *error) {
         CRS_TRY(start_archive(s, error));
     if (s->ready == 0 && !s->ended)
         CRS_TRY(fill(s, error));
-    if (s->ready < 3 && s->block[0] == '\xef' && !s->ended)
+    while (s->ready > 0 && s->ready < 3 && s->block[0] == '\xef' && !s->ended)
         CRS_TRY(fill(s, error));
     if (s->ready >= 3 && memcmp(s->block, "\xef\xbb\xbf", 3) == 0)
         s->at = 3;
