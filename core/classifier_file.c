@@ -4,6 +4,7 @@
 #include "fail.h"
 #include "file.h"
 #include "safetensors.h"
+#include "utf8.h"
 
 #include <carousel/carousel.h>
 #include <math.h>
@@ -37,19 +38,24 @@ static double *largest_tensor(const crs_model *model, crs_error *error) {
 
 /* ---- saving ---- */
 
-/* {name: value} of the settings that belong to a model, or of the others. */
+/* {name: value} of the settings that belong to a model, or of the others. Of the latter, which are only a record, one
+ * that JSON cannot hold is left out: a file's name need not be UTF-8. */
 static json_t *settings_json(const crs_config *config, int in_model) {
     size_t count;
     const crs_setting *settings = crs_config_settings(&count);
     json_t *object = json_object();
     char value[VALUE_SIZE];
-    for (size_t i = 0; i < count; i++)
-        if (settings[i].in_model == in_model &&
-            json_object_set_new(object, settings[i].name,
-                                json_string(crs_config_get(config, settings[i].name, value, sizeof value))) != 0) {
+    for (size_t i = 0; i < count; i++) {
+        if (settings[i].in_model != in_model)
+            continue;
+        crs_config_get(config, settings[i].name, value, sizeof value);
+        if (!in_model && crs__utf8_check(value, strlen(value)) != strlen(value))
+            continue;
+        if (json_object_set_new(object, settings[i].name, json_string(value)) != 0) {
             json_decref(object);
             return NULL;
         }
+    }
     return object;
 }
 
@@ -105,7 +111,10 @@ static crs_status write_header(const crs_classifier *classifier, FILE *stream, c
                                              .size = (uint64_t)tensor->size};
             }
         status = crs__safetensors_write_header(stream, stored, count, metadata);
-        if (status != CRS_OK)
+        if (status == CRS_ERR_UNSUPPORTED)
+            crs__fail(error, status, "the vocabulary is too long for a model file, whose header has at most %d bytes",
+                      "set a smaller --vocabulary or a larger --min-count", (int)CRS__HEADER_MAX);
+        else if (status != CRS_OK)
             crs__fail_memory(error, count * sizeof *stored, "the header of a model file");
     } else if (!names || !stored) {
         crs__fail_memory(error, count * sizeof *stored, "the header of a model file");

@@ -26,6 +26,12 @@ static int exists(const char *path) {
     return lstat(path, &status) == 0;
 }
 
+/* A folder or a device: a file renamed over it would fail, or take its place. */
+static int is_special(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
 crs_status crs__output_open(crs__output *output, const char *path, int overwrite, crs_error *error) {
     memset(output, 0, sizeof *output);
     output->overwrite = overwrite;
@@ -35,6 +41,8 @@ crs_status crs__output_open(crs__output *output, const char *path, int overwrite
                             sizeof output->path - 1);
     if (!overwrite && exists(path))
         return fail_exists(path, error);
+    if (is_special(path))
+        return crs__fail_at(error, CRS_ERR_IO, output->path, 0, -1, "is no regular file", "give another name");
     snprintf(output->beside, sizeof output->beside, "%s.%ld.part", output->path, (long)getpid());
     int descriptor = open(output->beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (descriptor >= 0)
@@ -74,6 +82,22 @@ static void sync_folder(const char *path) {
     }
 }
 
+/* Gives the file beside its name; 0 or what went wrong. link fails where the target exists, rename would replace it; a
+ * file system without links can only be asked beforehand. */
+static int publish(const crs__output *output) {
+    if (!output->overwrite) {
+        if (link(output->beside, output->path) == 0) {
+            unlink(output->beside);
+            return 0;
+        }
+        if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK)
+            return errno;
+        if (exists(output->path))
+            return EEXIST;
+    }
+    return rename(output->beside, output->path) == 0 ? 0 : errno;
+}
+
 crs_status crs__output_close(crs__output *output, crs_error *error) {
     int failed = ferror(output->stream);
     errno = failed ? EIO : 0;
@@ -85,12 +109,9 @@ crs_status crs__output_close(crs__output *output, crs_error *error) {
     FILE *stream = output->stream;
     output->stream = NULL;
     int reason = fclose(stream) != 0 ? errno : 0;
-    /* link fails where the target exists, rename would replace it. */
-    if (reason == 0 && output->overwrite)
-        reason = rename(output->beside, output->path) != 0 ? errno : 0;
-    else if (reason == 0)
-        reason = link(output->beside, output->path) != 0 ? errno : 0;
-    if (reason != 0 || !output->overwrite)
+    if (reason == 0)
+        reason = publish(output);
+    if (reason != 0)
         unlink(output->beside);
     if (reason == EEXIST)
         return fail_exists(output->path, error);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { LENGTH_BYTES = 8, HEADER_MAX = 100000000 /* the format's own bound */, CHUNK = 4096 };
+enum { LENGTH_BYTES = 8, CHUNK = 4096 };
 
 #define MEND_DAMAGED "the file is damaged or no safetensors file: take another copy, or train again"
 
@@ -46,7 +46,7 @@ static crs_status read_text(crs__safetensors *file, char **text, size_t *size, c
     uint64_t n = 0;
     for (int i = LENGTH_BYTES; i-- > 0;)
         n = n << 8 | length[i];
-    if (n > HEADER_MAX || n > file->file_size - LENGTH_BYTES)
+    if (n > CRS__HEADER_MAX || n > file->file_size - LENGTH_BYTES)
         return damaged(file, error, 0, "the header is longer than the file, or than 100 MB");
     *size = (size_t)n;
     *text = malloc(*size + 1);

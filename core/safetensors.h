@@ -7,6 +7,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
+enum { CRS__HEADER_MAX = 100000000 }; /* bytes; the format's own bound */
+
 typedef struct crs__stored {
     const char *name; /* of the file's; lives as long as it */
     int64_t shape[2]; /* shape[1] 1 where rank is 1 */
@@ -37,7 +39,8 @@ const crs__stored *crs__safetensors_find(const crs__safetensors *file, const cha
 crs_status crs__safetensors_read(crs__safetensors *file, const crs__stored *tensor, double *values, crs_error *error);
 
 /* The header for tensors whose values then follow in the same order; of these name, shape and rank are read.
- * metadata: an object of strings. A failed write is seen in the stream. CRS_ERR_MEMORY otherwise. */
+ * metadata: an object of strings. A failed write is seen in the stream. Otherwise CRS_ERR_MEMORY, or
+ * CRS_ERR_UNSUPPORTED where nobody could read so long a header. */
 crs_status crs__safetensors_write_header(FILE *stream, const crs__stored *tensors, size_t count, json_t *metadata);
 /* Rounds to float. CRS_ERR_NOT_FINITE: a value is not, as a float. */
 crs_status crs__safetensors_write_values(FILE *stream, const double *values, int64_t n);

@@ -37,6 +37,10 @@ crs_status crs__safetensors_write_header(FILE *stream, const crs__stored *tensor
     const size_t size = strlen(text);
     /* Padded with blanks, as the format allows, so that the values are aligned. */
     const size_t padded = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (padded > CRS__HEADER_MAX) {
+        free(text);
+        return CRS_ERR_UNSUPPORTED;
+    }
     for (int i = 0; i < 8; i++)
         fputc((int)((uint64_t)padded >> (8 * i) & 0xff), stream);
     fwrite(text, 1, size, stream);

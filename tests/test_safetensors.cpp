@@ -3,6 +3,10 @@
 #include "network.hpp"
 #include "rows.hpp"
 
+extern "C" {
+#include "../core/safetensors.h"
+}
+
 #include <cmath>
 #include <csignal>
 #include <cstdio>
@@ -391,6 +395,41 @@ TEST_F(Files, SurviveAFullDisk) {
     }
     std::signal(SIGXFSZ, ignored);
     EXPECT_EQ(saved(classifier).size(), size);
+}
+
+TEST_F(Files, DoNotReplaceAFolderOrADevice) {
+    const Classifier classifier = make(small);
+    const int before = files_in(folder);
+    crs_error error = {};
+    fs::create_symlink("/dev/null", path("device"));
+    for (const fs::path &special : {folder, path("device")}) {
+        EXPECT_EQ(crs_classifier_save(classifier.get(), special.c_str(), 1, &error), CRS_ERR_IO);
+        EXPECT_NE(std::string(error.what).find("regular"), std::string::npos) << error.what;
+    }
+    EXPECT_TRUE(fs::is_symlink(path("device")));
+    EXPECT_EQ(files_in(folder), before + 1);
+}
+
+/* What is only a record of the training must not cost the trained model. */
+TEST_F(Files, LeaveOutATrainingSettingThatIsNotUtf8) {
+    const Classifier classifier = make(small);
+    crs_error error = {};
+    ASSERT_EQ(crs_config_set(&classifier->config, "validation-file", "caf\xe9.tsv", &error), CRS_OK);
+    const Bytes bytes = saved(classifier);
+    EXPECT_EQ(bytes.find("validation-file"), Bytes::npos);
+    EXPECT_NE(bytes.find("validation-split"), Bytes::npos);
+    EXPECT_TRUE(load(path(), &error)) << error.what;
+}
+
+/* A file that no reader takes back is no file. */
+TEST(Header, LongerThanTheFormatAllowsIsRefused) {
+    json_t *metadata = json_object();
+    json_object_set_new(metadata, "vocabulary", json_string(std::string(CRS__HEADER_MAX, 'x').c_str()));
+    FILE *stream = tmpfile();
+    EXPECT_EQ(crs__safetensors_write_header(stream, nullptr, 0, metadata), CRS_ERR_UNSUPPORTED);
+    EXPECT_EQ(ftell(stream), 0);
+    fclose(stream);
+    json_decref(metadata);
 }
 
 TEST_F(Files, SurviveAFailedSave) {
