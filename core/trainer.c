@@ -1,5 +1,5 @@
 /* Training: epochs of steps, validation after each, early stopping, the best weights, the history. What a step does is
- * the model's affair (model.c), what is in a batch that of batch.c. */
+ * the model's affair (run.c), what is in a batch that of batch.c. */
 #include "fail.h"
 #include "training.h"
 
