@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 #include <sstream>
+#include <unistd.h>
 
 namespace {
 
@@ -222,6 +223,14 @@ TEST(Train, ExistingOutputsAreRefusedBeforeTheWork) {
     EXPECT_EQ(train(phrases, model, {"--overwrite", "--epochs", "1"}).status, 0);
     EXPECT_NE(read_file(model), "precious");
     expect_failure(train(phrases, folder / "no/such/m.safetensors"), 1, {"cannot be written", "make the folder"});
+    expect_failure(train(phrases, folder / "", {"--overwrite"}), 1, {"no regular file"});
+    expect_failure(train(phrases, folder / std::string(500, 'm')), 1, {"longer than"});
+    ASSERT_EQ(symlink("nowhere", (folder / "dangling").c_str()), 0);
+    expect_failure(train(phrases, folder / "dangling"), 1, {"dangling", "exists already"});
+    // Left by a killed training, and not this one's to remove.
+    std::string partial = folder.write("p.safetensors.partial", "precious");
+    EXPECT_EQ(train(phrases, folder / "p.safetensors", {"--epochs", "1"}).status, 0);
+    EXPECT_EQ(read_file(partial), "precious");
 }
 
 TEST(Train, AModelLineThatIsWrongIsPointedAt) {

@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+enum { LONGEST_OUTPUT = 480 }; /* bytes: with its endings a path the library can write to */
 
 /* Set by Ctrl-C or a polite kill; crs_train looks at it after every step. A second Ctrl-C ends at once. */
 static volatile sig_atomic_t stop_requested;
@@ -42,10 +45,29 @@ static void make_stem(training *t) {
     snprintf(t->stem, sizeof t->stem, "%.*s", (int)n, t->in->extras.output);
 }
 
+/* 1 where a file can go there: nothing is there yet, or what may be overwritten. */
+static int check_output(const training *t, const char *path) {
+    struct stat info;
+    if (lstat(path, &info) != 0)
+        return 1;
+    if (!t->in->extras.overwrite)
+        fprintf(stderr, "carousel: %s exists already; give another name to --output, or --overwrite\n", path);
+    else if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        fprintf(stderr, "carousel: %s is no regular file; give another name to --output\n", path);
+    else
+        return 1;
+    return 0;
+}
+
 /* All outputs are looked at before the work, not after it. */
 static int check_outputs(training *t) {
     const char *endings[] = {".history.csv", ".svg", ".png"};
     char path[600], folder[600];
+    if (strlen(t->in->extras.output) > LONGEST_OUTPUT) {
+        fprintf(stderr, "carousel: the path given to --output is longer than %d bytes; give a shorter one\n",
+                LONGEST_OUTPUT);
+        return 0;
+    }
     for (int i = -1; i < 3; i++) {
         if (i < 0)
             snprintf(path, sizeof path, "%s", t->in->extras.output);
@@ -53,10 +75,8 @@ static int check_outputs(training *t) {
             snprintf(path, sizeof path, "%s%s", t->stem, endings[i]);
         if (i > 0 && t->in->extras.no_curves)
             break;
-        if (!t->in->extras.overwrite && access(path, F_OK) == 0) {
-            fprintf(stderr, "carousel: %s exists already; give another name to --output, or --overwrite\n", path);
+        if (!check_output(t, path))
             return 0;
-        }
     }
     snprintf(folder, sizeof folder, "%s", t->in->extras.output);
     char *slash = strrchr(folder, '/');

@@ -90,8 +90,8 @@ typedef struct progress {
     int width;
     crs_classifier *classifier; /* of on_epoch's partial saves */
     char partial[600];          /* where, or "" */
+    int has_partial;            /* this training wrote it */
     double saved;               /* seconds, monotonic clock */
-    int64_t epochs;
 } progress;
 
 void progress_start(progress *p, const invocation *in, crs_classifier *classifier, const char *output);

@@ -33,7 +33,6 @@ static void clear_line(const progress *p) {
 
 void progress_step(void *user, const crs_progress *step) {
     progress *p = user;
-    p->epochs = step->epochs;
     if (!p->terminal)
         return;
     enum { BAR = 24 };
@@ -56,7 +55,8 @@ void progress_step(void *user, const crs_progress *step) {
     fflush(stderr);
 }
 
-/* At most every half minute: a save costs a sync. */
+/* At most every half minute: a save costs a sync. A file that an earlier, killed training left is replaced then, not
+ * before. */
 static void save_partial(progress *p) {
     enum { SECONDS_BETWEEN = 30 };
     double now = monotonic_seconds();
@@ -64,7 +64,9 @@ static void save_partial(progress *p) {
         return;
     p->saved = now;
     crs_error error;
-    if (crs_classifier_save(p->classifier, p->partial, 1, &error) != CRS_OK)
+    if (crs_classifier_save(p->classifier, p->partial, 1, &error) == CRS_OK)
+        p->has_partial = 1;
+    else
         fail(&error);
 }
 
@@ -77,12 +79,13 @@ void progress_epoch(void *user, const crs_epoch *e) {
         snprintf(validation, sizeof validation, "  val loss %.4f  val accuracy %.4f", e->val_loss, e->val_accuracy);
     say(p->in, "epoch %lld  %s  loss %.4f  accuracy %.4f%s%s", (long long)e->epoch, seconds, e->loss, e->accuracy,
         validation, e->best ? "  best" : "");
-    if (e->best)
+    /* Without a validation set no epoch is called the best, and the last one is what would be kept. */
+    if (e->best || !isfinite(e->val_loss))
         save_partial(p);
 }
 
 void progress_end(progress *p, int keep_partial) {
     clear_line(p);
-    if (!keep_partial)
+    if (p->has_partial && !keep_partial)
         unlink(p->partial);
 }
