@@ -19,15 +19,12 @@ const command commands[] = {
      "Data|Text|Model|Training|Optimizer|Running", "output|overwrite|no-curves|json|quiet", run_train},
     {"eval", "MODEL DATA", "evaluate a trained classifier on labelled text",
      "Prints loss, accuracy, precision, recall and F1 of each class and their means, the area under the ROC curve "
-     "where "
-     "there are two classes, and the confusion matrix. " DATA_FORMATS,
+     "where there are two classes, and the confusion matrix. " DATA_FORMATS,
      "carousel eval reviews.safetensors test.tsv", 2, 2, "Data|Running", "json|quiet", run_eval},
     {"predict", "MODEL [FILE]", "label new text",
      "Reads one text a line from FILE, or from standard input where FILE is - or left out, and prints for each its "
-     "label "
-     "and the probability of it, separated by a TAB. With --format csv, tsv or fasttext the text is taken from "
-     "labelled "
-     "DATA instead.",
+     "label and the probability of it, separated by a TAB. With --format csv, tsv or fasttext the text is taken from "
+     "labelled DATA instead.",
      "echo 'what a lovely film' | carousel predict reviews.safetensors", 1, 2, "Data|Running", "top|logits|json|quiet",
      run_predict},
     {"inspect", "MODEL", "show what a model file or a model line consists of",
@@ -49,9 +46,10 @@ static void print_usage(FILE *stream) {
     fputs("\n'carousel COMMAND --help' lists the options of a command with their defaults.\n", stream);
 }
 
-/* OpenMP's threads spin while they wait, unless told otherwise before main starts. On a machine with other work, spinning
- * threads take the cores from those they wait for, and a small training step becomes ten times slower; so, unless the user
- * has decided, the command starts itself again with the waiting threads asleep. Where that cannot be done it goes on. */
+/* OpenMP's threads spin while they wait, unless told otherwise before main starts. On a machine with other work,
+ * spinning threads take the cores from those they wait for, and a small training step becomes ten times slower; so,
+ * unless the user has decided, the command starts itself again with the waiting threads asleep. Where that cannot be
+ * done it goes on. */
 static void let_waiting_threads_sleep(char **argv) {
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME"))
         return;
