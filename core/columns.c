@@ -1,5 +1,6 @@
 /* Finding a table's header, text column and label column. */
 #include "fail.h"
+#include "numbers.h"
 #include "table.h"
 #include "utf8.h"
 
@@ -41,7 +42,9 @@ static int is_number(const char *text, size_t size) {
         return 0;
     memcpy(copy, text, size);
     copy[size] = 0;
+    const locale_t former = crs__numbers_begin();
     strtod(copy, &stop);
+    crs__numbers_end(former);
     return *stop == 0;
 }
 

@@ -1,5 +1,6 @@
 /* The table of settings: one row each, and everything that is made from it. */
 #include "fail.h"
+#include "numbers.h"
 
 #include <carousel/config.h>
 #include <carousel/ops.h>
@@ -196,7 +197,7 @@ static crs_status fail_value(const crs_setting *row, const char *value, crs_erro
     }
 }
 
-crs_status crs_config_set(crs_config *config, const char *name, const char *value, crs_error *error) {
+static crs_status set(crs_config *config, const char *name, const char *value, crs_error *error) {
     const crs_setting *row = find_setting(name);
     if (!row)
         return fail_name(name, error);
@@ -227,6 +228,24 @@ crs_status crs_config_set(crs_config *config, const char *name, const char *valu
     return CRS_OK;
 }
 
+crs_status crs_config_set(crs_config *config, const char *name, const char *value, crs_error *error) {
+    const locale_t former = crs__numbers_begin();
+    const crs_status status = set(config, name, value, error);
+    crs__numbers_end(former);
+    return status;
+}
+
+/* The shortest text that reads back as the same number. */
+static void write_real(double number, char *buffer, size_t size) {
+    const locale_t former = crs__numbers_begin();
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(buffer, size, "%.*g", digits, number);
+        if (strtod(buffer, NULL) == number)
+            break;
+    }
+    crs__numbers_end(former);
+}
+
 const char *crs_config_get(const crs_config *config, const char *name, char *buffer, size_t size) {
     const crs_setting *row = find_setting(name);
     if (!row || size == 0)
@@ -236,12 +255,7 @@ const char *crs_config_get(const crs_config *config, const char *name, char *buf
     } else if (row->kind == CRS_SETTING_REAL) {
         double number;
         memcpy(&number, (const char *)config + row->offset, sizeof number);
-        /* The shortest text that reads back as the same number. */
-        for (int digits = 1; digits <= 17; digits++) {
-            snprintf(buffer, size, "%.*g", digits, number);
-            if (strtod(buffer, NULL) == number)
-                break;
-        }
+        write_real(number, buffer, size);
     } else if (row->kind == CRS_SETTING_TEXT) {
         snprintf(buffer, size, "%s", (const char *)config + row->offset);
     } else {
@@ -265,7 +279,34 @@ double crs_config_learning_rate(const crs_config *config) {
     return config->optimizer == CRS_SGD ? 0.01 : 0.001;
 }
 
+/* A field that was set directly may hold what crs_config_set would have refused. */
+static crs_status check_range(const crs_config *config, const crs_setting *row, crs_error *error) {
+    char value[64];
+    double number;
+    int fits = 1;
+    if (row->kind == CRS_SETTING_REAL) {
+        memcpy(&number, (const char *)config + row->offset, sizeof number);
+        fits = number >= row->min && number <= row->max; /* NaN does not fit */
+    } else if (row->kind == CRS_SETTING_INTEGER) {
+        number = (double)load_integer(config, row);
+        fits = number >= row->min && number <= row->max;
+    } else if (row->kind == CRS_SETTING_TEXT) {
+        return memchr((const char *)config + row->offset, 0, row->size)
+                   ? CRS_OK
+                   : crs__fail(error, CRS_ERR_CONFIG, "--%s is not terminated", "set it with crs_config_set",
+                               row->name);
+    } else {
+        uint64_t choices = 1;
+        for (const char *at = strchr(row->choices, '|'); at; at = strchr(at + 1, '|'))
+            choices++;
+        fits = load_integer(config, row) < choices;
+    }
+    return fits ? CRS_OK : fail_value(row, crs_config_get(config, row->name, value, sizeof value), error);
+}
+
 crs_status crs_config_check(const crs_config *config, crs_error *error) {
+    for (size_t i = 0; i < SETTINGS; i++)
+        CRS_TRY(check_range(config, &settings[i], error));
     if (config->nesterov && (config->optimizer != CRS_SGD || config->momentum == 0))
         return crs__fail(error, CRS_ERR_CONFIG, "--nesterov on needs --optimizer sgd and a --momentum above 0", NULL);
     if (config->momentum > 0 && config->optimizer != CRS_SGD && config->optimizer != CRS_RMSPROP)

@@ -1,10 +1,10 @@
 /* The history of a training: keeping it, and writing it as CSV. Made by the trainer (trainer.c). */
 #include "fail.h"
 #include "file.h"
+#include "numbers.h"
 
 #include <carousel/trainer.h>
 #include <inttypes.h>
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -44,15 +44,8 @@ static void put_history(FILE *stream, const crs_history *history) {
 crs_status crs_history_write(const crs_history *history, const char *path, int overwrite, crs_error *error) {
     crs__output output;
     CRS_TRY(crs__output_open(&output, path, overwrite, error));
-    /* A program that has set a locale may print decimal commas otherwise. */
-    const locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    if (plain == (locale_t)0) {
-        crs__output_discard(&output);
-        return crs__fail(error, CRS_ERR_MEMORY, "out of memory for the history's number format", NULL);
-    }
-    const locale_t former = uselocale(plain);
+    const locale_t former = crs__numbers_begin();
     put_history(output.stream, history);
-    uselocale(former);
-    freelocale(plain);
+    crs__numbers_end(former);
     return crs__output_close(&output, error); /* a failed write shows in the stream's error flag, which close reads */
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <clocale>
 #include <cmath>
 #include <cstring>
 #include <set>
@@ -137,6 +138,52 @@ TEST(Config, CombinationsAreChecked) {
         ASSERT_EQ(crs_config_set(&config, pair[2], pair[3], nullptr), CRS_OK);
         EXPECT_EQ(crs_config_check(&config, &error), CRS_ERR_CONFIG) << pair[0];
     }
+}
+
+TEST(Config, FieldsSetDirectlyAreChecked) {
+    const auto refused = [](auto crs_config::*field, auto value, const char *name) {
+        crs_config config;
+        crs_config_init(&config);
+        config.*field = value;
+        crs_error error = {};
+        EXPECT_EQ(crs_config_check(&config, &error), CRS_ERR_CONFIG) << name;
+        EXPECT_NE(std::string(error.what).find(name), std::string::npos) << error.what;
+        EXPECT_NE(error.mend[0], 0);
+    };
+    refused(&crs_config::lr, std::nan(""), "--learning-rate");
+    refused(&crs_config::clip_norm, -1.0, "--clip-norm");
+    refused(&crs_config::momentum, 1.0, "--momentum");
+    refused(&crs_config::epochs, 0, "--epochs");
+    refused(&crs_config::batch, -1, "--batch");
+    refused(&crs_config::optimizer, 4, "--optimizer");
+    refused(&crs_config::mask, 2, "--mask");
+    refused(&crs_config::monitor, -1, "--monitor");
+    crs_config config;
+    crs_config_init(&config);
+    crs_error error;
+    EXPECT_EQ(crs_config_check(&config, &error), CRS_OK);
+    std::memset(config.backend, 'x', sizeof config.backend);
+    EXPECT_EQ(crs_config_check(&config, &error), CRS_ERR_CONFIG);
+}
+
+TEST(Config, NumbersHaveAPointInEveryLocale) {
+    locale_t comma = nullptr;
+    for (const char *name : {"de_DE.UTF-8", "fr_FR.UTF-8", "ru_RU.UTF-8", "it_IT.UTF-8"})
+        if (!comma)
+            comma = newlocale(LC_ALL_MASK, name, nullptr);
+    if (!comma)
+        GTEST_SKIP() << "no locale with a decimal comma is installed";
+    const locale_t former = uselocale(comma);
+    crs_config config;
+    crs_config_init(&config);
+    const double rho = config.rho;
+    const crs_status half = crs_config_set(&config, "rho", "0.5", nullptr);
+    const std::string read = get(config, "rho");
+    uselocale(former);
+    freelocale(comma);
+    EXPECT_EQ(rho, 0.9);
+    EXPECT_EQ(half, CRS_OK);
+    EXPECT_EQ(read, "0.5");
 }
 
 TEST(Config, LearningRateFollowsTheOptimizer) {

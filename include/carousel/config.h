@@ -114,7 +114,8 @@ crs_status crs_config_set(crs_config *config, const char *name, const char *valu
  * name is unknown. */
 const char *crs_config_get(const crs_config *config, const char *name, char *buffer, size_t size);
 
-/* What single fields cannot say, e.g. a validation fraction and a validation file at once. */
+/* That every field is in its range, also where it was set directly, and that the fields fit together: Nesterov needs a
+ * momentum, say. */
 crs_status crs_config_check(const crs_config *config, crs_error *error);
 
 /* The learning rate in force: config->lr, or where that is 0 the default of the optimizer (Keras': 0.01 for sgd, else
