@@ -21,7 +21,8 @@ crs_status crs_classifier_create(const crs_config *config, crs_encoder *encoder,
 /* One safetensors file: the weights as F32 with PyTorch's names and layouts (bias_hh is written as zeros, and added to
  * bias_ih when read, since one bias suffices), everything else as metadata strings: "format" ("pt"),
  * "carousel.version", "carousel.model", "carousel.config" (JSON of the settings that belong to a model),
- * "carousel.encoder" (JSON). Written beside, synced, renamed; an existing file is refused unless overwrite is set. */
+ * "carousel.training" (JSON of the others, a record that is not read back), "carousel.encoder" (JSON). Written beside,
+ * synced, renamed; an existing file is refused unless overwrite is set. */
 crs_status crs_classifier_save(crs_classifier *classifier, const char *path, int overwrite, crs_error *error);
 crs_status crs_classifier_load(const char *path, crs_backend *backend, crs_classifier **classifier, crs_error *error);
 void crs_classifier_free(crs_classifier *classifier); /* not the backend */

@@ -205,8 +205,10 @@ typedef enum crs_optimizer_kind { CRS_SGD, CRS_RMSPROP, CRS_ADAM, CRS_ADAMW } cr
 
 /* One step over a flat block of n weights, in Keras' semantics (keras.optimizers), with g' = grad_scale * g, t = step:
  *   sgd      m = momentum m - lr g';  w += m   (nesterov: w += momentum m - lr g')
- *   rmsprop  v = rho v + (1-rho) g'^2;  u = lr g' / sqrt(v + epsilon);  momentum 0: w -= u, else m = momentum m + u, w
- * -= m adam     m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2;  w -= lr sqrt(1-b2^t)/(1-b1^t) m / (sqrt(v) + epsilon)
+ *   rmsprop  v = rho v + (1-rho) g'^2;  u = lr g' / sqrt(v + epsilon);
+ *            momentum 0: w -= u, else m = momentum m + u, w -= m
+ *   adam     m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2;
+ *            w -= lr sqrt(1-b2^t)/(1-b1^t) m / (sqrt(v) + epsilon)
  *   adamw    first w -= lr weight_decay w, then adam (Loshchilov and Hutter 2019)
  * The others add weight_decay as an L2 term: g' += weight_decay w (after clipping). */
 typedef struct crs_optimizer {
