@@ -105,9 +105,10 @@ static crs_status read_row(crs_dataset_builder *b, const char *text, size_t size
             CRS_TRY(crs__counter_add(&b->tokens, token, token_size, 1, &id));
         } else {
             id = (uint32_t)crs__encoder_id(b->encoder, token, token_size);
-            b->dataset->stats.oov_tokens += id == CRS_ID_OOV;
-            if (id == CRS_ID_OOV && b->encoder->oov == CRS_OOV_DROP)
+            if (id == CRS_ID_OOV && b->encoder->oov == CRS_OOV_DROP) {
+                b->dataset->stats.oov_tokens++;
                 continue;
+            }
         }
         b->row[b->row_size++] = id;
     }
@@ -131,6 +132,8 @@ static crs_status store_row(crs_dataset_builder *b, int32_t label) {
      * it, as in Keras. Memory is then bounded by the data, not by length. */
     if (!b->made || b->encoder->oov == CRS_OOV_KEEP)
         kept = cut_row(b->encoder, b->row_size, &first, &d->stats);
+    for (size_t i = 0; !b->made && i < kept; i++)
+        d->stats.oov_tokens += b->row[first + i] == CRS_ID_OOV;
     CRS_TRY(reserve_rows(b));
     CRS_TRY(reserve(&d->ids, &b->ids_capacity, used, kept, d->id_bytes));
     if (d->id_bytes == 4 && kept > 0)

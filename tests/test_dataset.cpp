@@ -130,6 +130,7 @@ TEST(Dataset, FittingAndEncodingAgreeOnCutAndDrop) {
                 }
                 EXPECT_EQ(fitted.stats().tokens, encoded.stats().tokens);
                 EXPECT_EQ(fitted.stats().cut_rows, encoded.stats().cut_rows);
+                EXPECT_EQ(fitted.stats().oov_tokens, encoded.stats().oov_tokens);
                 EXPECT_EQ(fitted.stats().longest, 2);
             }
     crs_config config = config_of();

@@ -9,7 +9,7 @@ static int evaluate(invocation *in, crs_classifier *classifier) {
     if (crs_config_check(&classifier->config, &error) != CRS_OK ||
         crs_dataset_read(in->arguments[1], &classifier->config, classifier->encoder, NULL, &dataset, &error) != CRS_OK)
         return fail(&error);
-    report_dataset(in, "data", in->arguments[1], dataset);
+    report_dataset(in, &classifier->config, "data", in->arguments[1], dataset);
     double start = monotonic_seconds();
     crs_metrics *metrics = NULL;
     int result = EXIT_DONE;

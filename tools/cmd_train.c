@@ -95,7 +95,7 @@ static crs_status read_data(training *t) {
     crs_status status = crs_dataset_read(path, t->config, NULL, &t->encoder, &t->train_set, &t->error);
     if (status != CRS_OK)
         return status;
-    report_dataset(t->in, "data", path, t->train_set);
+    report_dataset(t->in, t->config, "data", path, t->train_set);
     say(t->in, "  %lld classes, vocabulary of %lld", (long long)crs_encoder_classes(t->encoder),
         (long long)crs_encoder_vocabulary(t->encoder));
     if (t->config->validation_file[0]) {
@@ -103,7 +103,7 @@ static crs_status read_data(training *t) {
             crs_dataset_read(t->config->validation_file, t->config, t->encoder, NULL, &t->validation_set, &t->error);
         if (status != CRS_OK)
             return status;
-        report_dataset(t->in, "validation", t->config->validation_file, t->validation_set);
+        report_dataset(t->in, t->config, "validation", t->config->validation_file, t->validation_set);
         t->validation_count = crs_dataset_rows(t->validation_set);
         t->train_count = crs_dataset_rows(t->train_set);
         return CRS_OK;

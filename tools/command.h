@@ -65,7 +65,8 @@ int print_manual(void);
 
 void say(const invocation *in, const char *format, ...); /* a line, unless --quiet */
 int fail(const crs_error *error);                        /* prints it; returns EXIT_FAILED */
-void report_dataset(const invocation *in, const char *what, const char *path, const crs_dataset *dataset);
+void report_dataset(const invocation *in, const crs_config *config, const char *what, const char *path,
+                    const crs_dataset *dataset); /* config: what it was read with */
 void report_metrics(FILE *stream, const crs_metrics *metrics, const crs_encoder *encoder);
 void format_count(int64_t n, char text[32]); /* 12,345 */
 void format_seconds(double seconds, char text[32]);

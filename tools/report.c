@@ -46,15 +46,16 @@ void format_seconds(double seconds, char text[32]) {
         snprintf(text, 32, "%d:%02d h", (int)(seconds / 3600), (int)(seconds / 60) % 60);
 }
 
-void report_dataset(const invocation *in, const char *what, const char *path, const crs_dataset *dataset) {
+void report_dataset(const invocation *in, const crs_config *config, const char *what, const char *path,
+                    const crs_dataset *dataset) {
     const crs_dataset_stats *s = crs_dataset_statistics(dataset);
     char rows[32], tokens[32];
     format_count(s->rows, rows);
     format_count(s->tokens, tokens);
-    double all = (double)(s->tokens > 0 ? s->tokens : 1);
+    int64_t all = s->tokens + (config->oov == CRS_OOV_DROP ? s->oov_tokens : 0);
     say(in, "%s %s: %s rows, %s tokens (mean %.1f, longest %lld), %.1f%% out of vocabulary, %.1f MiB in memory", what,
         path, rows, tokens, (double)s->tokens / (double)(s->rows > 0 ? s->rows : 1), (long long)s->longest,
-        100.0 * (double)s->oov_tokens / all, (double)s->bytes / 1048576.0);
+        100.0 * (double)s->oov_tokens / (double)(all > 0 ? all : 1), (double)s->bytes / 1048576.0);
     if (s->note[0])
         say(in, "  read as %s", s->note);
     if (s->cut_rows > 0)

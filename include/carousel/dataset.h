@@ -69,7 +69,7 @@ typedef struct crs_dataset_stats {
     int64_t rows, skipped;
     int64_t tokens;          /* kept ids */
     int64_t cut_rows;        /* rows longer than length */
-    int64_t oov_tokens;      /* tokens outside of the vocabulary, kept or dropped */
+    int64_t oov_tokens;      /* outside of the vocabulary: with oov=keep of the kept ids, with oov=drop those dropped */
     int64_t empty_rows;      /* rows without a token */
     int64_t distinct_tokens; /* before the vocabulary was cut (fitting only) */
     int64_t longest;         /* most ids in a row */
