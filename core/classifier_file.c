@@ -180,7 +180,7 @@ static crs_status apply_settings(const crs__safetensors *file, const json_t *obj
     const crs_setting *settings = crs_config_settings(&count);
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)object, name, value) {
+    json_object_foreach ((json_t *)object, name, value) {
         int in_model = 0;
         for (size_t i = 0; i < count; i++)
             in_model |= settings[i].in_model && strcmp(settings[i].name, name) == 0;

@@ -65,10 +65,10 @@ crs_status crs__model_error(crs_error *error, size_t column, const char *what, c
 
 typedef enum crs__initialiser {
     CRS__INIT_ZEROS,
-    CRS__INIT_FORGET, /* zeros, with ones for the forget gate: [4H] */
-    CRS__INIT_GLOROT, /* uniform in +-sqrt(6 / (rows + columns)) */
-    CRS__INIT_ORTHOGONAL /* orthonormal columns: [rows, columns], rows >= columns */,
-    CRS__INIT_EMBEDDING /* uniform in +-0.05 */
+    CRS__INIT_FORGET,     /* zeros, with ones for the forget gate: [4H] */
+    CRS__INIT_GLOROT,     /* uniform in +-sqrt(6 / (rows + columns)) */
+    CRS__INIT_ORTHOGONAL, /* orthonormal columns: [rows, columns], rows >= columns */
+    CRS__INIT_EMBEDDING   /* uniform in +-0.05 */
 } crs__initialiser;
 
 typedef struct crs__tensor {

@@ -142,9 +142,10 @@ static crs_status read_metadata(crs__safetensors *file, const char *text, size_t
         return CRS_OK;
     if (!json_is_object(file->metadata))
         return damaged(file, error, place_of(text, size, "__metadata__"), "the metadata is no object");
-    json_object_foreach(file->metadata, key, value) if (!json_is_string(value)) return crs__fail_at(
-        error, CRS_ERR_FORMAT, file->path, 0, (int64_t)place_of(text, size, key), "metadata \"%.100s\" is no string",
-        MEND_DAMAGED, key);
+    json_object_foreach (file->metadata, key, value)
+        if (!json_is_string(value))
+            return crs__fail_at(error, CRS_ERR_FORMAT, file->path, 0, (int64_t)place_of(text, size, key),
+                                "metadata \"%.100s\" is no string", MEND_DAMAGED, key);
     return CRS_OK;
 }
 
@@ -154,7 +155,7 @@ static crs_status read_tensors(crs__safetensors *file, const char *text, size_t 
     file->tensors = calloc(json_object_size(file->header) + 1, sizeof *file->tensors);
     if (!file->tensors)
         return crs__fail_memory(error, json_object_size(file->header) * sizeof *file->tensors, "a list of tensors");
-    json_object_foreach(file->header, name, entry) {
+    json_object_foreach (file->header, name, entry) {
         if (entry == file->metadata)
             continue;
         crs__stored *tensor = &file->tensors[file->count++];

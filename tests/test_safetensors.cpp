@@ -194,7 +194,8 @@ TEST_F(Files, HaveTheNamesOfPyTorch) {
     std::vector<std::string> names;
     const char *name;
     json_t *entry;
-    json_object_foreach(header, name, entry) names.push_back(name);
+    json_object_foreach (header, name, entry)
+        names.push_back(name);
     EXPECT_EQ(names, (std::vector<std::string>{"__metadata__", "layers.0.weight", "layers.1.weight_ih_l0",
                                                "layers.1.weight_hh_l0", "layers.1.bias_ih_l0", "layers.1.bias_hh_l0",
                                                "layers.1.weight_ih_l0_reverse", "layers.1.weight_hh_l0_reverse",

@@ -32,7 +32,8 @@ int run_info(invocation *in) {
     puts("\nlibraries");
     const char *name;
     json_t *version;
-    json_object_foreach(libraries, name, version) printf("  %-12s %s\n", name, json_string_value(version));
+    json_object_foreach (libraries, name, version)
+        printf("  %-12s %s\n", name, json_string_value(version));
     json_decref(libraries);
     json_decref(backends);
     return EXIT_DONE;
