@@ -1,6 +1,7 @@
 /* The command: finds the verb and runs it. */
 #include "command.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,8 @@ static void let_waiting_threads_sleep(char **argv) {
 
 int main(int argc, char **argv) {
     let_waiting_threads_sleep(argv);
+    /* A file that may not grow is told like a full disk, and what was begun is removed. */
+    signal(SIGXFSZ, SIG_IGN);
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

@@ -84,7 +84,6 @@ Result run(const std::vector<std::string> &arguments, const RunOptions &options)
         if (options.file_limit > 0) {
             rlimit limit = {static_cast<rlim_t>(options.file_limit), static_cast<rlim_t>(options.file_limit)};
             setrlimit(RLIMIT_FSIZE, &limit);
-            signal(SIGXFSZ, SIG_IGN);
         }
         execute(arguments);
     }

@@ -15,7 +15,7 @@ struct Result {
 struct RunOptions {
     std::string input;         // standard input
     std::string folder;        // working directory, "" for this one
-    long file_limit = 0;       // bytes a file may grow to (RLIMIT_FSIZE, its signal ignored), 0 for no limit
+    long file_limit = 0;       // bytes a file may grow to (RLIMIT_FSIZE), 0 for no limit
     const char *out = nullptr; // file for standard output instead of Result::out
 };
 
