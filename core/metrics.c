@@ -10,10 +10,11 @@ typedef struct scored {
     int label;
 } scored;
 
-/* What is collected until finish. rows is 0 unless there are two classes. */
+/* What is collected until finish. rows is NULL unless there are two classes. */
 struct crs__scores {
     scored *rows;
     size_t count, capacity;
+    int64_t *predicted; /* [classes] rows that were given this class */
     double loss_sum;
 };
 
@@ -30,7 +31,9 @@ crs_status crs_metrics_create(int64_t classes, crs_metrics **metrics) {
     made->per_class = calloc((size_t)classes, sizeof *made->per_class);
     made->confusion = calloc((size_t)(classes * classes), sizeof *made->confusion);
     made->scores = calloc(1, sizeof *made->scores);
-    if (!made->per_class || !made->confusion || !made->scores) {
+    if (made->scores)
+        made->scores->predicted = calloc((size_t)classes, sizeof *made->scores->predicted);
+    if (!made->per_class || !made->confusion || !made->scores || !made->scores->predicted) {
         crs_metrics_free(made);
         return CRS_ERR_MEMORY;
     }
@@ -39,8 +42,10 @@ crs_status crs_metrics_create(int64_t classes, crs_metrics **metrics) {
 }
 
 static void free_scores(crs_metrics *metrics) {
-    if (metrics->scores)
+    if (metrics->scores) {
         free(metrics->scores->rows);
+        free(metrics->scores->predicted);
+    }
     free(metrics->scores);
     metrics->scores = NULL;
 }
@@ -87,6 +92,8 @@ crs_status crs_metrics_add(crs_metrics *metrics, int64_t label, const float *pro
             return status;
     }
     metrics->confusion[label * metrics->classes + predicted]++;
+    metrics->per_class[label].support++;
+    metrics->scores->predicted[predicted]++;
     metrics->scores->loss_sum += row_loss;
     metrics->rows++;
     return CRS_OK;
@@ -127,11 +134,7 @@ void crs_metrics_finish(crs_metrics *metrics) {
     const double rows = (double)metrics->rows;
     int64_t correct = 0;
     for (int64_t c = 0; c < C; c++) {
-        int64_t of_class = 0, as_class = 0;
-        for (int64_t other = 0; other < C; other++) {
-            of_class += metrics->confusion[c * C + other];
-            as_class += metrics->confusion[other * C + c];
-        }
+        const int64_t of_class = metrics->per_class[c].support, as_class = metrics->scores->predicted[c];
         const int64_t hits = metrics->confusion[c * C + c];
         metrics->per_class[c] = (crs_class_metrics){.support = of_class,
                                                     .precision = ratio(hits, as_class),
