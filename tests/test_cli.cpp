@@ -364,6 +364,27 @@ TEST(Predict, AnswersEachLineBeforeTheNext) {
     EXPECT_EQ(process.wait(), 0);
 }
 
+// A label may hold what would tear a line or a table apart, or be cut within a character.
+TEST(Predict, LabelsWithControlCharactersStayInTheirLine) {
+    Folder folder;
+    std::string text = "label,text\n", model = folder / "m.safetensors";
+    for (int i = 0; i < 20; i++)
+        text += "\"two\nlines\tand a tab\",warm sun " + std::to_string(i) + "\n좋아요좋아요좋아요좋아요,cold rain " +
+                std::to_string(i) + "\n";
+    std::string path = folder.write("odd.csv", text);
+    ASSERT_EQ(train(path, model, {"--epochs", "1"}).status, 0);
+    RunOptions piped;
+    piped.input = "warm sun\n";
+    Result both = carousel({"predict", model, "--quiet", "--top", "2"}, piped);
+    ASSERT_EQ(lines(both.out).size(), 1U) << both.out;
+    EXPECT_EQ(std::count(both.out.begin(), both.out.end(), '\t'), 3);
+    EXPECT_TRUE(has(both.out, "two\\nlines\\tand a tab")) << both.out;
+    Result table = carousel({"eval", model, path, "--quiet"});
+    EXPECT_TRUE(has(table.out, " 좋아요좋아요좋아요좋\n")) << table.out; // the head of a column: ten characters
+    EXPECT_EQ(lines(table.out).size(), 11U) << table.out;
+    EXPECT_TRUE(has(carousel({"inspect", model}).out, "~\\t\\n\n"));
+}
+
 TEST(Predict, ReadsLabelledFormatsToo) {
     Result result = carousel({"predict", trained(), phrases_test, "--format", "tsv", "--quiet"});
     EXPECT_EQ(result.status, 0) << result.err;

@@ -1,6 +1,7 @@
 /* carousel inspect MODEL: a table of layers like Keras' summary, and what else a model file holds. */
 #include "command.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,20 +92,26 @@ static void print_classifier(const crs_classifier *classifier) {
     print_table(classifier->model);
     print_tensors(classifier->model);
     printf("\nlabels     ");
-    for (int64_t c = 0; c < crs_encoder_classes(classifier->encoder); c++)
-        printf("%s%s", c ? ", " : "", crs_encoder_label(classifier->encoder, c));
+    for (int64_t c = 0; c < crs_encoder_classes(classifier->encoder); c++) {
+        fputs(c ? ", " : "", stdout);
+        print_name(stdout, crs_encoder_label(classifier->encoder, c), 0, INT_MAX);
+    }
     printf("\nvocabulary %lld:", (long long)vocabulary);
-    for (int64_t id = CRS_ID_FIRST; id < vocabulary && id < CRS_ID_FIRST + 12; id++)
-        printf(" %s", crs_encoder_token(classifier->encoder, id));
+    for (int64_t id = CRS_ID_FIRST; id < vocabulary && id < CRS_ID_FIRST + 12; id++) {
+        putchar(' ');
+        print_name(stdout, crs_encoder_token(classifier->encoder, id), 0, INT_MAX);
+    }
     puts(vocabulary > CRS_ID_FIRST + 12 ? " ..." : "");
     puts("settings");
     size_t count;
     const crs_setting *settings = crs_config_settings(&count);
     for (size_t i = 0; i < count; i++) {
         char value[1024];
-        if (settings[i].in_model)
-            printf("  %-16s %s\n", settings[i].name,
-                   crs_config_get(&classifier->config, settings[i].name, value, sizeof value));
+        if (!settings[i].in_model)
+            continue;
+        printf("  %-16s ", settings[i].name);
+        print_name(stdout, crs_config_get(&classifier->config, settings[i].name, value, sizeof value), 0, INT_MAX);
+        putchar('\n');
     }
 }
 

@@ -1,6 +1,7 @@
 /* carousel predict MODEL [FILE]: a label and its probability for each text, in bounded memory. */
 #include "command.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,9 @@ static void print_plain(prediction *p, const float *probabilities) {
     memset(p->taken, 0, (size_t)p->classes);
     for (int64_t k = 0; k < p->top; k++) {
         int64_t c = next_best(p, probabilities);
-        printf("%s%s\t%.6f", k ? "\t" : "", crs_encoder_label(p->classifier->encoder, c), probabilities[c]);
+        fputs(k ? "\t" : "", stdout);
+        print_name(stdout, crs_encoder_label(p->classifier->encoder, c), 0, INT_MAX);
+        printf("\t%.6f", probabilities[c]);
     }
     putchar('\n');
 }

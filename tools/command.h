@@ -5,6 +5,7 @@
 
 #include <carousel/carousel.h>
 #include <jansson.h>
+#include <stdio.h>
 
 /* Exit status: 0 done, 1 failed, 2 bad usage. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -65,6 +66,9 @@ int print_manual(void);
 
 void say(const invocation *in, const char *format, ...); /* a line, unless --quiet */
 int fail(const crs_error *error);                        /* prints it; returns EXIT_FAILED */
+/* Prints a label, token or setting; control characters, which would tear a line or a table apart, as \t, \n or \x1b.
+ * Cut after `most` characters; padded as printf pads: on the left, or on the right where width is negative. */
+void print_name(FILE *stream, const char *name, int width, int most);
 void report_dataset(const invocation *in, const crs_config *config, const char *what, const char *path,
                     const crs_dataset *dataset); /* config: what it was read with */
 void report_metrics(FILE *stream, const crs_metrics *metrics, const crs_encoder *encoder);

@@ -1,9 +1,11 @@
 /* What the command tells a person. */
 #include "command.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void say(const invocation *in, const char *format, ...) {
@@ -67,22 +69,57 @@ void report_dataset(const invocation *in, const crs_config *config, const char *
         say(in, "  %lld bad lines were skipped", (long long)s->skipped);
 }
 
-/* Pads to a width counted in code points, so that labels in any script line up nearly everywhere. */
-static void print_padded(FILE *stream, const char *text, int width) {
-    int points = 0;
-    for (const char *at = text; *at; at++)
-        points += ((unsigned char)*at & 0xC0) != 0x80;
-    fprintf(stream, "%s%*s", text, points < width ? width - points : 0, "");
+/* The next character of a name as it is shown; returns the bytes it takes in the name. */
+static int next_piece(const char *at, char piece[8]) {
+    const unsigned char c = (unsigned char)*at;
+    int bytes = 1;
+    if (c == '\t' || c == '\n') {
+        snprintf(piece, 8, "%s", c == '\t' ? "\\t" : "\\n");
+    } else if (c < 0x20 || c == 0x7f) {
+        snprintf(piece, 8, "\\x%02x", (unsigned)c);
+    } else {
+        while (bytes < 4 && ((unsigned char)at[bytes] & 0xC0) == 0x80)
+            bytes++;
+        snprintf(piece, 8, "%.*s", bytes, at);
+    }
+    return bytes;
+}
+
+/* Columns a name takes: characters, so that labels in any script line up nearly everywhere. */
+static int name_width(const char *name, int most) {
+    char piece[8];
+    int width = 0;
+    for (int count = 0; *name && count < most; count++) {
+        const int bytes = next_piece(name, piece);
+        width += piece[0] == '\\' ? (int)strlen(piece) : 1;
+        name += bytes;
+    }
+    return width;
+}
+
+void print_name(FILE *stream, const char *name, int width, int most) {
+    char piece[8];
+    const int missing = abs(width) - name_width(name, most);
+    if (width > 0 && missing > 0)
+        fprintf(stream, "%*s", missing, "");
+    for (int count = 0; *name && count < most; count++) {
+        name += next_piece(name, piece);
+        fputs(piece, stream);
+    }
+    if (width < 0 && missing > 0)
+        fprintf(stream, "%*s", missing, "");
 }
 
 static void print_confusion(FILE *stream, const crs_metrics *m, const crs_encoder *encoder, int width) {
     fprintf(stream, "\nConfusion matrix (row: true class, column: predicted)\n");
-    print_padded(stream, "", width);
-    for (int64_t c = 0; c < m->classes; c++)
-        fprintf(stream, " %10.10s", crs_encoder_label(encoder, c));
+    print_name(stream, "", -width, INT_MAX);
+    for (int64_t c = 0; c < m->classes; c++) {
+        fputc(' ', stream);
+        print_name(stream, crs_encoder_label(encoder, c), 10, 10);
+    }
     fputc('\n', stream);
     for (int64_t r = 0; r < m->classes; r++) {
-        print_padded(stream, crs_encoder_label(encoder, r), width);
+        print_name(stream, crs_encoder_label(encoder, r), -width, INT_MAX);
         for (int64_t c = 0; c < m->classes; c++)
             fprintf(stream, " %10lld", (long long)m->confusion[r * m->classes + c]);
         fputc('\n', stream);
@@ -93,7 +130,7 @@ void report_metrics(FILE *stream, const crs_metrics *m, const crs_encoder *encod
     enum { MOST_CLASSES = 20 };
     int width = 12;
     for (int64_t c = 0; c < m->classes; c++) {
-        int n = (int)strlen(crs_encoder_label(encoder, c));
+        int n = name_width(crs_encoder_label(encoder, c), INT_MAX);
         width = n > width && n <= 24 ? n : width;
     }
     fprintf(stream, "rows %lld   loss %.4f   accuracy %.4f   macro F1 %.4f", (long long)m->rows, m->loss, m->accuracy,
@@ -101,15 +138,15 @@ void report_metrics(FILE *stream, const crs_metrics *m, const crs_encoder *encod
     if (isfinite(m->auc))
         fprintf(stream, "   ROC AUC %.4f", m->auc);
     fputs("\n\n", stream);
-    print_padded(stream, "class", width);
+    print_name(stream, "class", -width, INT_MAX);
     fputs("  precision     recall         F1       rows\n", stream);
     for (int64_t c = 0; c < m->classes; c++) {
         const crs_class_metrics *one = &m->per_class[c];
-        print_padded(stream, crs_encoder_label(encoder, c), width);
+        print_name(stream, crs_encoder_label(encoder, c), -width, INT_MAX);
         fprintf(stream, " %10.4f %10.4f %10.4f %10lld\n", one->precision, one->recall, one->f1,
                 (long long)one->support);
     }
-    print_padded(stream, "macro mean", width);
+    print_name(stream, "macro mean", -width, INT_MAX);
     fprintf(stream, " %10.4f %10.4f %10.4f\n", m->macro_precision, m->macro_recall, m->macro_f1);
     if (m->classes <= MOST_CLASSES)
         print_confusion(stream, m, encoder, width);
