@@ -14,7 +14,8 @@ mkdir -p out
 say() { printf '\n== %s\n' "$*"; }
 
 say "Training on data/emoji/train.tsv"
-"$carousel" train data/emoji/train.tsv -o out/emoji.safetensors --overwrite --epochs 40 --patience 8
+"$carousel" train data/emoji/train.tsv -o out/emoji.safetensors --overwrite --epochs 40 --patience 8 --word-dropout 0.2 \
+  --model 'embedding 128 | dropout 0.5 | bilstm 32 seq | max | dropout 0.5 | dense'
 
 say "Evaluating on data/emoji/test.tsv"
 "$carousel" eval out/emoji.safetensors data/emoji/test.tsv
