@@ -16,7 +16,7 @@ enum { VALUE_SIZE = 2048 }; /* longer than any setting */
 /* PyTorch keeps two biases that are only ever added; this is the second's name. */
 static void second_bias(const crs__tensor *tensor, char name[sizeof tensor->name]) {
     memcpy(name, tensor->name, sizeof tensor->name);
-    memcpy(strstr(name, "bias_ih"), "bias_hh", 7);
+    strstr(name, "_ih")[1] = 'h';
 }
 
 static size_t tensors_in_file(const crs_model *model) {
@@ -93,8 +93,8 @@ static json_t *metadata_of(const crs_classifier *classifier, crs_error *error) {
 static crs_status write_header(const crs_classifier *classifier, FILE *stream, crs_error *error) {
     const crs_model *model = classifier->model;
     const size_t count = tensors_in_file(model);
-    char(*names)[sizeof model->tensors->name] = calloc(count, sizeof *names);
-    crs__stored *stored = calloc(count, sizeof *stored);
+    char(*names)[sizeof model->tensors->name] = calloc(count + 1, sizeof *names);
+    crs__stored *stored = calloc(count + 1, sizeof *stored);
     json_t *metadata = names && stored ? metadata_of(classifier, error) : NULL;
     crs_status status = CRS_ERR_MEMORY;
     if (metadata) {

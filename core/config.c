@@ -50,7 +50,7 @@ static const crs_setting settings[] = {
     SWITCH("mask", mask, "on", "skip padding; off: padding is a token like any other, as Keras does by default", 1),
 #undef GROUP
 #define GROUP "Model"
-    TEXT("model", model, "embedding 64 | dropout 0.4 | bilstm 64 seq | max | dropout 0.4 | dense", "LINE",
+    TEXT("model", model, "embedding 128 | dropout 0.5 | bilstm 32 seq | max | dropout 0.5 | dense", "LINE",
          "the layers, e.g. 'embedding 64 | bilstm 64 seq | lstm 32 | dense'", 1),
     CHOICE("loss", loss, "auto", "auto|softmax|sigmoid|mse",
            "loss; auto: sigmoid cross-entropy for one output, else softmax cross-entropy", 1),
@@ -58,7 +58,7 @@ static const crs_setting settings[] = {
     CHOICE("class-weight", class_weight, "none", "none|balanced", "weight of each row's loss by its class", 0),
 #undef GROUP
 #define GROUP "Training"
-    INTEGER("epochs", epochs, "10", 1, 1000000, "N", "times through the training rows at most", 0),
+    INTEGER("epochs", epochs, "20", 1, 1000000, "N", "times through the training rows at most", 0),
     INTEGER("batch", batch, "32", 1, 1000000, "N", "rows of a step", 0),
     INTEGER("seed", seed, "1", 0, 9007199254740992.0, "N",
             "of initial weights, order, masks and split: same seed, same backend, same bits", 0),
@@ -215,10 +215,11 @@ static crs_status set(crs_config *config, const char *name, const char *value, c
             return fail_value(row, value, error);
         memcpy((char *)config + row->offset, &number, sizeof number);
     } else if (row->kind == CRS_SETTING_TEXT) {
-        if (strlen(value) >= row->size)
+        const size_t size = strlen(value) + 1;
+        if (size > row->size)
             return fail_value(row, value, error);
         memset((char *)config + row->offset, 0, row->size);
-        strcpy((char *)config + row->offset, value);
+        memcpy((char *)config + row->offset, value, size);
     } else {
         int index = find_choice(row->choices, value);
         if (index < 0)

@@ -271,7 +271,7 @@ crs_status crs_dataset_builder_finish(crs_dataset_builder *b, crs_encoder **fitt
     if (status == CRS_OK) {
         *dataset = b->dataset;
         b->dataset = NULL;
-        if (b->made)
+        if (fitted)
             *fitted = b->made;
         b->made = NULL;
     }

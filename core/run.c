@@ -79,7 +79,7 @@ crs_status crs_model_gradient(crs_model *model, const crs_batch *batch, int hold
     CRS_TRY(crs__model_make_room(model, batch->T, batch->B, NULL));
     crs__run run;
     int32_t *labels;
-    void *outputs[CRS__LAYERS_MAX];
+    void *outputs[CRS__LAYERS_MAX] = {NULL};
     CRS_TRY(begin(model, batch, 1, &run, &labels));
     if (!hold) {
         crs_schedule schedule = model->training.schedule;
@@ -149,7 +149,7 @@ crs_status crs_model_predict(crs_model *model, const crs_batch *batch, float *lo
     CRS_TRY(crs__model_make_room(model, batch->T, batch->B, NULL));
     crs__run run;
     int32_t *labels;
-    void *outputs[CRS__LAYERS_MAX];
+    void *outputs[CRS__LAYERS_MAX] = {NULL};
     CRS_TRY(begin(model, batch, 0, &run, &labels));
     CRS_TRY(walk_forward(model, &run, outputs));
     const int64_t n = batch->B * model->outputs;
