@@ -125,7 +125,7 @@ TEST(Config, CombinationsAreChecked) {
     const char *const wrong[][4] = {
         {"nesterov", "on", "optimizer", "sgd"},
         {"momentum", "0.9", "optimizer", "adam"},
-        {"schedule", "cosine", "warmup", "10"},
+        {"schedule", "cosine", "warmup", "1000"}, // more than the default epochs
         {"format", "lines", "epochs", "1"},
     };
     crs_config config;
