@@ -225,6 +225,12 @@ TEST(Train, ExistingOutputsAreRefusedBeforeTheWork) {
     expect_failure(train(phrases, folder / "no/such/m.safetensors"), 1, {"cannot be written", "make the folder"});
     expect_failure(train(phrases, folder / "", {"--overwrite"}), 1, {"no regular file"});
     expect_failure(train(phrases, folder / std::string(500, 'm')), 1, {"longer than"});
+    expect_failure(train(phrases, folder / std::string(240, 'm')), 1, {"too long", "shorter"});
+    expect_failure(train(phrases, ""), 2, {"-o model.safetensors"});
+    std::string data = folder.write("data.tsv", read_file(phrases));
+    expect_failure(train(data, data, {"--overwrite"}), 1, {data, "to be read"});
+    expect_failure(train(phrases, data, {"--overwrite", "--validation-file", data}), 1, {data, "to be read"});
+    EXPECT_EQ(read_file(data), read_file(phrases));
     ASSERT_EQ(symlink("nowhere", (folder / "dangling").c_str()), 0);
     expect_failure(train(phrases, folder / "dangling"), 1, {"dangling", "exists already"});
     // Left by a killed training, and not this one's to remove.

@@ -45,6 +45,12 @@ static void make_stem(training *t) {
     snprintf(t->stem, sizeof t->stem, "%.*s", (int)n, t->in->extras.output);
 }
 
+/* 1 where both are one file. */
+static int same_file(const struct stat *one, const char *path) {
+    struct stat other;
+    return stat(path, &other) == 0 && one->st_dev == other.st_dev && one->st_ino == other.st_ino;
+}
+
 /* 1 where a file can go there: nothing is there yet, or what may be overwritten. */
 static int check_output(const training *t, const char *path) {
     struct stat info;
@@ -54,6 +60,9 @@ static int check_output(const training *t, const char *path) {
         fprintf(stderr, "carousel: %s exists already; give another name to --output, or --overwrite\n", path);
     else if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         fprintf(stderr, "carousel: %s is no regular file; give another name to --output\n", path);
+    else if (stat(path, &info) == 0 &&
+             (same_file(&info, t->in->arguments[0]) || same_file(&info, t->config->validation_file)))
+        fprintf(stderr, "carousel: %s is what is to be read; give another name to --output\n", path);
     else
         return 1;
     return 0;
@@ -63,6 +72,7 @@ static int check_output(const training *t, const char *path) {
 static int check_outputs(training *t) {
     const char *endings[] = {".history.csv", ".svg", ".png"};
     char path[600], folder[600];
+    struct stat info;
     if (strlen(t->in->extras.output) > LONGEST_OUTPUT) {
         fprintf(stderr, "carousel: the path given to --output is longer than %d bytes; give a shorter one\n",
                 LONGEST_OUTPUT);
@@ -78,13 +88,20 @@ static int check_outputs(training *t) {
         if (!check_output(t, path))
             return 0;
     }
+    /* The longest name a file has while it is written. */
+    snprintf(path, sizeof path, "%s.history.csv.%ld.part", t->stem, (long)getpid());
+    if (lstat(path, &info) != 0 && errno == ENAMETOOLONG) {
+        fputs("carousel: the name given to --output is too long; give a shorter one\n", stderr);
+        return 0;
+    }
     snprintf(folder, sizeof folder, "%s", t->in->extras.output);
     char *slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = '\0';
     if (access(slash ? folder : ".", W_OK) != 0) {
-        fprintf(stderr, "carousel: %s cannot be written: %s; make the folder first, or write elsewhere\n",
-                t->in->extras.output, strerror(errno));
+        const int reason = errno;
+        fprintf(stderr, "carousel: %s cannot be written: %s; %s, or write elsewhere\n", t->in->extras.output,
+                strerror(reason), reason == ENOENT ? "make the folder first" : "check the folder's permissions");
         return 0;
     }
     return 1;
@@ -229,7 +246,7 @@ static int run(training *t) {
 
 int run_train(invocation *in) {
     training t = {.in = in, .config = &in->config};
-    if (!in->extras.output) {
+    if (!in->extras.output || !in->extras.output[0]) {
         fputs("carousel: train needs a file to write the model to; give -o model.safetensors\n", stderr);
         return EXIT_USAGE;
     }
