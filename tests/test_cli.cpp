@@ -407,6 +407,9 @@ TEST(Inspect, AFileAndALine) {
     EXPECT_TRUE(json_is_array(json_object_get(parse(carousel({"inspect", trained(), "--json"}).out).get(), "layers")));
     Result line = carousel({"inspect", "embedding 32 | lstm 32 seq | lstm 32 | dense 1", "--vocabulary", "8192"});
     EXPECT_TRUE(has(line.out, "278,817")) << line.out << line.err;
+    expect_failure(carousel({"inspect", "embedding 32"}), 1, {"model line", "dense"});
+    expect_failure(carousel({"inspect", "embedding 8 | max | dense", "--classes", "3x"}), 2, {"--classes '3x'"});
+    expect_failure(carousel({"inspect", trained(), "--length", "7"}), 2, {"--length", "model line"});
 }
 
 // ---- bad input ----

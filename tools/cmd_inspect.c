@@ -25,8 +25,10 @@ static void print_table(const crs_model *model) {
         printf("%-48s %-24s %14s\n", layer.text, shape, count);
     }
     int64_t all = crs_model_parameters(model), trainable = crs_model_trainable(model);
+    const double mebibytes = (double)all * 4 / 1048576;
     format_count(all, count);
-    printf("\ntotal parameters         %14s (%.1f KiB)\n", count, (double)all * 4 / 1024);
+    printf("\ntotal parameters         %14s (%.1f %s)\n", count, mebibytes < 1 ? mebibytes * 1024 : mebibytes,
+           mebibytes < 1 ? "KiB" : "MiB");
     format_count(trainable, count);
     printf("trainable parameters     %14s\n", count);
     format_count(all - trainable, count);
@@ -115,10 +117,14 @@ static void print_classifier(const crs_classifier *classifier) {
     }
 }
 
-/* The number of classes a line is for: asked for, or the last layer's number of outputs, or two. */
+/* The number of classes a line is for: asked for, or the last layer's number of outputs, or two; 0: asked for what is
+ * no number. */
 static int64_t classes_of_line(const invocation *in) {
-    if (in->extras.classes)
-        return strtoll(in->extras.classes, NULL, 10);
+    if (in->extras.classes) {
+        char *end;
+        const long long classes = strtoll(in->extras.classes, &end, 10);
+        return end == in->extras.classes || *end || classes < 2 ? 0 : classes;
+    }
     const char *bar = strrchr(in->arguments[0], '|');
     long long outputs = 0;
     if (bar && sscanf(bar + 1, " dense %lld", &outputs) == 1 && outputs > 2)
@@ -134,6 +140,10 @@ static int inspect_line(invocation *in, crs_backend *backend) {
                            .length = in->config.length,
                            .loss = in->config.loss,
                            .seed = in->config.seed};
+    if (task.classes == 0) {
+        fprintf(stderr, "carousel: --classes '%s' does not fit; give a whole number from 2\n", in->extras.classes);
+        return EXIT_USAGE;
+    }
     if (crs_model_create(in->arguments[0], &task, backend, &model, &error) != CRS_OK)
         return fail(&error);
     int result = EXIT_DONE;
@@ -145,7 +155,21 @@ static int inspect_line(invocation *in, crs_backend *backend) {
     return result;
 }
 
+/* A file has its own settings of text; one given on the command line would be shown as if it were the file's. */
+static int refuse_text_settings(const invocation *in) {
+    size_t count;
+    const crs_setting *settings = crs_config_settings(&count);
+    for (size_t i = 0; i < count; i++)
+        if (in->given[i] && strcmp(settings[i].group, "Text") == 0) {
+            fprintf(stderr, "carousel: --%s is for a model line; leave it out for a model file\n", settings[i].name);
+            return 1;
+        }
+    return 0;
+}
+
 static int inspect_file(invocation *in, crs_backend *backend) {
+    if (refuse_text_settings(in))
+        return EXIT_USAGE;
     crs_classifier *classifier = open_classifier(in, in->arguments[0], backend);
     if (!classifier)
         return EXIT_FAILED;
@@ -159,7 +183,9 @@ static int inspect_file(invocation *in, crs_backend *backend) {
 }
 
 int run_inspect(invocation *in) {
-    int is_line = strchr(in->arguments[0], '|') && access(in->arguments[0], F_OK) != 0;
+    const char *first = "embedding"; /* layer of every line */
+    const int is_line = access(in->arguments[0], F_OK) != 0 &&
+                        (strchr(in->arguments[0], '|') || strncmp(in->arguments[0], first, strlen(first)) == 0);
     /* Nothing is computed, so the backend is not announced. */
     in->extras.quiet = 1;
     crs_backend *backend = open_backend(in);
