@@ -76,8 +76,8 @@ static crs_status check_counts(const crs_config *config, int64_t rows, int64_t t
     if (total > 0 && total < rows)
         return CRS_OK;
     return crs__fail(error, CRS_ERR_CONFIG, "a validation fraction of %g of %lld rows leaves no row for %s",
-                     total > 0 ? "set a smaller one" : "set a larger one, or use more rows", config->validation,
-                     (long long)rows, total > 0 ? "training" : "validation");
+                     total > 0 ? "set a smaller one" : "set a larger one, use more rows, or none with --validation 0",
+                     config->validation, (long long)rows, total > 0 ? "training" : "validation");
 }
 
 crs_status crs_split_rows(const crs_dataset *dataset, const crs_config *config, int64_t **train, int64_t *train_count,

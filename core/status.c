@@ -126,5 +126,5 @@ crs_status crs__fail_at(crs_error *error, crs_status status, const char *file, i
 
 crs_status crs__fail_memory(crs_error *error, size_t bytes, const char *purpose) {
     return crs__fail(error, CRS_ERR_MEMORY, "out of memory: %zu bytes for %s",
-                     "use a smaller batch, length or vocabulary", bytes, purpose);
+                     "use a smaller batch, length, vocabulary or model", bytes, purpose);
 }
