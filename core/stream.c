@@ -72,8 +72,8 @@ static crs_status fail_read(const crs__stream *s, int code, crs_error *error) {
     /* A signal handler that asks for system calls to be broken off wants the reading to end. */
     if (code == EINTR)
         return crs__fail_at(error, CRS_ERR_INTERRUPTED, s->name, s->number, -1, "reading was interrupted", NULL);
-    return crs__fail_at(error, CRS_ERR_IO, s->name, s->number, -1, "cannot be read on after this line: %s",
-                        "check the file and the disk", strerror(code));
+    return crs__fail_at(error, CRS_ERR_IO, s->name, s->number, -1, "cannot be read%s: %s",
+                        "check the file and the disk", s->number > 0 ? " on after this line" : "", strerror(code));
 }
 
 static crs_status fail_archive(const crs__stream *s, crs_error *error) {
@@ -81,8 +81,8 @@ static crs_status fail_archive(const crs__stream *s, crs_error *error) {
     if (archive_errno(s->archive) == EINTR || archive_errno(s->archive) == EIO)
         return fail_read(s, archive_errno(s->archive), error);
     return crs__fail_at(error, CRS_ERR_FORMAT, s->name, s->number, -1,
-                        "the compressed data is damaged or cut off after this line (%s)",
-                        "fetch or compress the file again", why ? why : "no reason given");
+                        "the compressed data is damaged or cut off%s (%s)", "fetch or compress the file again",
+                        s->number > 0 ? " after this line" : "", why ? why : "no reason given");
 }
 
 /* libarchive's source of compressed bytes. */
