@@ -20,7 +20,7 @@ static void print_escaped(const char *text) {
         else if (*text == '~')
             fputs("\\(ti", stdout);
         else if (*text == '\t')
-            fputs("TAB", stdout);
+            fputs(" TAB", stdout);
         else if (*text == '\n')
             fputs(" NEWLINE", stdout);
         else
@@ -56,7 +56,8 @@ int print_manual(void) {
     printf(".TH CAROUSEL 1 \"\" \"carousel %s\" \"User Commands\"\n", crs_version());
     fputs(".SH NAME\ncarousel \\- train sequence classifiers on text\n.SH SYNOPSIS\n", stdout);
     for (const command *c = commands; c->name; c++)
-        printf("%s.B carousel %s\n%s [OPTIONS]\n", c == commands ? "" : ".br\n", c->name, c->arguments);
+        printf("%s.B carousel %s\n%s%s[OPTIONS]\n", c == commands ? "" : ".br\n", c->name, c->arguments,
+               c->arguments[0] ? " " : "");
     fputs(".SH COMMANDS\n", stdout);
     for (const command *c = commands; c->name; c++) {
         printf(".TP\n.B %s %s\n", c->name, c->arguments);
