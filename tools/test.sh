@@ -16,7 +16,7 @@ style() {
     echo "style: formatting is not checked, since clang-format here is not version 14"
   fi
   cmake --preset clang >/dev/null
-  git ls-files -z '*.c' | xargs -0 -n 4 -P "$(nproc)" clang-tidy --quiet -p build/clang
+  git ls-files -z '*.c' | xargs -0 -n 1 -P "$(nproc)" clang-tidy --quiet -p build/clang
 }
 
 for preset in "${presets[@]}"; do
