@@ -67,11 +67,23 @@ static int recurs(const sample *s, size_t column) {
     return 0;
 }
 
-/* The first record names the columns where it holds a name that was asked for, or two names people use, or one of them
- * beside cells that are no numbers and do not come back further down. */
+/* 1 where the first cell of a column stands above numbers only, at least two. */
+static int above_numbers(const sample *s, size_t column) {
+    size_t size;
+    for (size_t r = 1; r < s->count; r++) {
+        const char *text = crs__record_field(&s->records[r], column, &size);
+        if (!is_number(text, size))
+            return 0;
+    }
+    return s->count > 2;
+}
+
+/* The first record names the columns where it holds a name that was asked for, or two names people use; or where none
+ * of its cells is a number or comes back further down, and it holds one such name or a word above a column of numbers.
+ */
 static int looks_like_header(const sample *s, const crs_config *config) {
     size_t known = 0, size;
-    int like_data = 0;
+    int like_data = 0, above = 0;
     for (size_t c = 0; c < s->columns; c++) {
         const char *text = crs__record_field(&s->records[0], c, &size);
         const char *asked[] = {config->text_column, config->label_column};
@@ -81,8 +93,9 @@ static int looks_like_header(const sample *s, const crs_config *config) {
         known += rank(text_names, text, size) >= 0 || rank(label_names, text, size) >= 0 ||
                  rank(other_names, text, size) >= 0;
         like_data |= is_number(text, size) || recurs(s, c);
+        above |= size > 0 && above_numbers(s, c);
     }
-    return known >= 2 || (known == 1 && !like_data);
+    return known >= 2 || (!like_data && (known == 1 || above));
 }
 
 /* ---- columns by name or number ---- */

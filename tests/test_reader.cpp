@@ -119,6 +119,10 @@ TEST(Columns, AreFound) {
          "tsv, no header, label in column 1, text in column 2"},
         {"0\ttext\n1\ta good film\n0\ta bad one\n", "tsv, no header, label in column 1, text in column 2"},
         {"2\ttext\n1\ta good film\n0\ta bad one\n", "tsv, no header, label in column 1, text in column 2"},
+        // Words above numbers name the columns, whatever they are; above one number, or above words too, they may not.
+        {"foo\tbar\n1\ta good film\n0\ta bad one\n", "tsv, header, label in column 1 (foo), text in column 2 (bar)"},
+        {"foo\tbar\n1\ta good film\n", "tsv, no header, label in column 1, text in column 2"},
+        {"foo\tbar\n1\ta good film\nx\ta bad one\n", "tsv, no header, label in column 1, text in column 2"},
         {"1001\ta good film\t1\n1002\ta bad film\t0\n1003\tso so film\t0\n1004\tnice film\t1\n1005\tw w w w w w\t1\n"
          "1006\tno no no no\t0\n1007\tyes\t1\n1008\twell\t0\n1009\tmay be\t0\n",
          "tsv, no header, label in column 3, text in column 2"},
