@@ -466,6 +466,20 @@ TEST(BadInput, SkipBadCountsAndGoesOn) {
     EXPECT_TRUE(has(result.err, "2 bad lines were skipped")) << result.err;
 }
 
+TEST(BadInput, AHeaderTakenForARowIsDoubted) {
+    Folder folder;
+    std::string text = "foo,bar\n";
+    for (int i = 0; i < 10; i++)
+        text += "pos,warm sun\nneg,cold rain\n";
+    std::vector<std::string> arguments = train_arguments(folder.write("a.csv", text), folder / "a", {"--epochs", "1"});
+    arguments.erase(std::find(arguments.begin(), arguments.end(), "--quiet"));
+    Result result = carousel(arguments);
+    EXPECT_TRUE(has(result.err, "label 'foo'") && has(result.err, "--header on")) << result.err;
+    arguments.insert(arguments.end(), {"--header", "on", "--overwrite"});
+    result = carousel(arguments);
+    EXPECT_TRUE(has(result.err, "2 classes") && !has(result.err, "label 'foo'")) << result.err;
+}
+
 TEST(BadInput, ALineOf100MegabytesIsRefusedInBoundedMemory) {
     Folder folder;
     std::string path = folder.write("long.tsv", read_file(phrases) + "0\t" + std::string(100 << 20, 'x') + "\n");

@@ -107,6 +107,18 @@ static int check_outputs(training *t) {
     return 1;
 }
 
+/* A header that was not known for one has become a row, and its name a class of one row. */
+static void doubt_first_label(const training *t) {
+    const int64_t first = crs_dataset_label(t->train_set, 0);
+    int64_t row = 1;
+    while (row < crs_dataset_rows(t->train_set) && crs_dataset_label(t->train_set, row) != first)
+        row++;
+    if (row > 2 && row == crs_dataset_rows(t->train_set) &&
+        strstr(crs_dataset_statistics(t->train_set)->note, "no header"))
+        say(t->in, "  the first row alone has the label '%s'; if it names a column, give --header on",
+            crs_encoder_label(t->encoder, first));
+}
+
 static crs_status read_data(training *t) {
     const char *path = t->in->arguments[0];
     crs_status status = crs_dataset_read(path, t->config, NULL, &t->encoder, &t->train_set, &t->error);
@@ -115,6 +127,7 @@ static crs_status read_data(training *t) {
     report_dataset(t->in, t->config, "data", path, t->train_set);
     say(t->in, "  %lld classes, vocabulary of %lld", (long long)crs_encoder_classes(t->encoder),
         (long long)crs_encoder_vocabulary(t->encoder));
+    doubt_first_label(t);
     if (t->config->validation_file[0]) {
         status =
             crs_dataset_read(t->config->validation_file, t->config, t->encoder, NULL, &t->validation_set, &t->error);
