@@ -106,7 +106,7 @@ crs_status crs_classifier_predict(crs_classifier *classifier, const char *const 
                                   float *probabilities, float *logits, crs_error *error) {
     if (count == 0)
         return CRS_OK;
-    crs_dataset *dataset;
+    crs_dataset *dataset = NULL;
     crs__batches batches;
     CRS_TRY(encode(classifier, texts, count, &dataset, error));
     crs_status status =

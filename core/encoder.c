@@ -192,7 +192,7 @@ crs_status crs_encoder_encode(const crs_encoder *encoder, const char *text, size
                               size_t *count, crs_error *error) {
     size_t length = encoder->length, seen = 0, token_size;
     *count = 0;
-    if (capacity < length)
+    if (length < 1 || capacity < length)
         return crs__fail(error, CRS_ERR_ARGUMENT, "room for %zu ids", "give room for %zu", capacity, length);
     CRS_TRY(crs__check_text(text, size, "text", error));
     crs__tokens tokens = {0};

@@ -140,6 +140,15 @@ static crs_status check_outputs(crs_model *model, crs_error *error) {
     return crs__fail(error, CRS_ERR_ARGUMENT, "loss number %d", "take one of crs_loss_choice", model->task.loss);
 }
 
+/* Trained values of a layer. */
+static int64_t trainable_of(const crs_model *model, size_t index) {
+    const crs__layer *layer = &model->layers[index];
+    int64_t sum = 0;
+    for (size_t i = layer->tensors; i < layer->tensors + layer->tensor_count; i++)
+        sum += model->tensors[i].trainable ? model->tensors[i].size : 0;
+    return sum;
+}
+
 static void lay_out_block(crs_model *model) {
     int64_t offset = 0;
     for (int trainable = 1; trainable >= 0; trainable--) {
@@ -152,12 +161,12 @@ static void lay_out_block(crs_model *model) {
             model->trainable = offset;
     }
     model->parameters = offset;
-    while (crs_model_layer(model, model->first_trained).trainable == 0)
+    while (model->first_trained + 1 < model->layer_count && trainable_of(model, model->first_trained) == 0)
         model->first_trained++;
 }
 
 static crs_status draw_weights(crs_model *model, crs_error *error) {
-    int64_t largest = 0;
+    int64_t largest = 1;
     for (size_t i = 0; i < model->tensor_count; i++)
         largest = model->tensors[i].size > largest ? model->tensors[i].size : largest;
     double *values = malloc((size_t)largest * sizeof *values);
@@ -268,10 +277,9 @@ crs_layer_info crs_model_layer(const crs_model *model, size_t index) {
     crs_layer_info info = {.kind = layer->type->kind, .text = layer->text, .rank = layer->out_time ? 3 : 2};
     for (int i = 0; i < 3; i++)
         info.shape[i] = i + 1 < info.rank ? -1 : i + 1 == info.rank ? layer->out : 0;
-    for (size_t i = layer->tensors; i < layer->tensors + layer->tensor_count; i++) {
+    for (size_t i = layer->tensors; i < layer->tensors + layer->tensor_count; i++)
         info.parameters += model->tensors[i].size;
-        info.trainable += model->tensors[i].trainable ? model->tensors[i].size : 0;
-    }
+    info.trainable = trainable_of(model, index);
     return info;
 }
 

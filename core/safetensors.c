@@ -83,7 +83,7 @@ static const char *read_entry(const crs__safetensors *file, const json_t *entry,
         return "has no dtype";
     if (strcmp(dtype, "F32") != 0)
         return "is not of dtype F32, the only one that is read";
-    int64_t offsets[2];
+    int64_t offsets[2] = {0};
     tensor->shape[0] = tensor->shape[1] = 1;
     tensor->rank = read_integers(json_object_get(entry, "shape"), tensor->shape);
     if (tensor->rank < 1)
@@ -106,7 +106,7 @@ static const char *read_entry(const crs__safetensors *file, const json_t *entry,
 /* Where a key stands in the header; where it cannot be found, since it is written with escapes, the header itself. */
 static uint64_t place_of(const char *text, size_t size, const char *key) {
     const size_t n = strlen(key);
-    for (const char *at = text; (at = memchr(at, '"', size - (size_t)(at - text))) != NULL; at++)
+    for (const char *at = text; at && (at = memchr(at, '"', size - (size_t)(at - text))) != NULL; at++)
         if (size - (size_t)(at - text) >= n + 2 && at[n + 1] == '"' && memcmp(at + 1, key, n) == 0)
             return LENGTH_BYTES + (uint64_t)(at - text);
     return LENGTH_BYTES;

@@ -63,9 +63,7 @@ static size_t unquote(char *text, size_t size) {
     if (size < 2 || text[0] != '"' || text[size - 1] != '"')
         return size;
     for (size_t i = 1; i < size - 1; i++)
-        if (text[i] == '"' && text[++i] != '"')
-            return size;
-        else if (text[i] == '"' && i == size - 1)
+        if (text[i] == '"' && (text[++i] != '"' || i == size - 1))
             return size;
     size_t kept = 0;
     for (size_t i = 1; i < size - 1; i++) {

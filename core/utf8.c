@@ -78,6 +78,9 @@ const char *crs__shown(const char *text, size_t size, char buffer[CRS__SHOWN]) {
             memcpy(buffer + at, text + at, length);
         at += length;
     }
-    strcpy(buffer + at, at < size ? "..." : "");
+    if (at < size)
+        memcpy(buffer + at, "...", sizeof "...");
+    else
+        buffer[at] = '\0';
     return buffer;
 }

@@ -126,10 +126,9 @@ static int64_t classes_of_line(const invocation *in) {
         return end == in->extras.classes || *end || classes < 2 ? 0 : classes;
     }
     const char *bar = strrchr(in->arguments[0], '|');
-    long long outputs = 0;
-    if (bar && sscanf(bar + 1, " dense %lld", &outputs) == 1 && outputs > 2)
-        return outputs;
-    return 2;
+    const char *dense = bar ? strstr(bar, "dense ") : NULL;
+    const long long outputs = dense ? strtoll(dense + strlen("dense "), NULL, 10) : 0;
+    return outputs > 2 ? outputs : 2;
 }
 
 static int inspect_line(invocation *in, crs_backend *backend) {

@@ -100,14 +100,15 @@ static int predict_all(prediction *p) {
         }
         if (end)
             return flush_batch(p);
-        char *text = malloc(row.text_size + 1);
-        if (!text) {
+        char **text = &p->texts[p->count];
+        *text = malloc(row.text_size + 1);
+        if (!*text) {
             fputs("carousel: out of memory for a text\n", stderr);
             return EXIT_FAILED;
         }
-        memcpy(text, row.text, row.text_size);
-        text[row.text_size] = '\0';
-        p->texts[p->count++] = text;
+        memcpy(*text, row.text, row.text_size);
+        (*text)[row.text_size] = '\0';
+        p->count++;
         if (p->count == p->batch) {
             int result = flush_batch(p);
             if (result != EXIT_DONE)
