@@ -223,6 +223,9 @@ static crs_status fit(crs_dataset_builder *b, crs_error *error) {
                          crs__shown(crs__counter_text(&b->labels, 0), b->labels.entries[0].size, shown),
                          (long long)d->stats.rows);
     }
+    if (tokens == 0)
+        return crs__fail(error, CRS_ERR_FORMAT, "none of the %lld texts has a token",
+                         "check which column holds the text, and --filters", (long long)d->stats.rows);
     uint32_t *ids = malloc((tokens + 1) * sizeof *ids);
     int32_t *classes = malloc((labels + 1) * sizeof *classes);
     crs_status status = ids && classes ? CRS_OK : CRS_ERR_MEMORY;

@@ -254,6 +254,18 @@ TEST(Train, AModelLineThatIsWrongIsPointedAt) {
     EXPECT_TRUE(folder.names().empty());
 }
 
+TEST(Train, AWrongLineIsToldBeforeTheDataAreRead) {
+    Folder folder;
+    expect_failure(train(folder / "missing.tsv", folder / "m", {"--model", "embedding 8 | lstn 8 | dense"}), 1,
+                   {"lstn"});
+}
+
+TEST(Train, TextsWithoutATokenAreRefused) {
+    Folder folder;
+    std::string path = folder.write("marks.csv", "label,text\na,!!!\nb,...\na,??\nb,;;\n");
+    expect_failure(train(path, folder / "m.safetensors"), 1, {"none of the 4 texts has a token", "--filters"});
+}
+
 TEST(Train, ALossThatIsNotFiniteStopsAndSaysWhatToTry) {
     Folder folder;
     std::string model = folder.write("m.safetensors", "precious");
@@ -262,6 +274,7 @@ TEST(Train, ALossThatIsNotFiniteStopsAndSaysWhatToTry) {
                            "--model", "embedding 8 | rnn 24 activation=relu | dense", "--loss", "mse"});
     expect_failure(result, 1, {"step", "--learning-rate"});
     EXPECT_EQ(read_file(model), "precious");
+    EXPECT_EQ(folder.names(), (std::vector<std::string>{"m.safetensors"}));
 }
 
 // ---- interruption ----

@@ -119,23 +119,20 @@ static void print_classifier(const crs_classifier *classifier) {
 
 /* The number of classes a line is for: asked for, or the last layer's number of outputs, or two; 0: asked for what is
  * no number. */
-static int64_t classes_of_line(const invocation *in) {
+static int64_t classes_asked_for(const invocation *in) {
     if (in->extras.classes) {
         char *end;
         const long long classes = strtoll(in->extras.classes, &end, 10);
         return end == in->extras.classes || *end || classes < 2 ? 0 : classes;
     }
-    const char *bar = strrchr(in->arguments[0], '|');
-    const char *dense = bar ? strstr(bar, "dense ") : NULL;
-    const long long outputs = dense ? strtoll(dense + strlen("dense "), NULL, 10) : 0;
-    return outputs > 2 ? outputs : 2;
+    return classes_of_line(in->arguments[0]);
 }
 
 static int inspect_line(invocation *in, crs_backend *backend) {
     crs_error error;
     crs_model *model;
     crs_model_task task = {.vocabulary = in->config.vocabulary,
-                           .classes = classes_of_line(in),
+                           .classes = classes_asked_for(in),
                            .length = in->config.length,
                            .loss = in->config.loss,
                            .seed = in->config.seed};

@@ -151,8 +151,13 @@ int run_predict(invocation *in) {
     p.classifier = backend ? open_classifier(in, in->arguments[0], backend) : NULL;
     int result = EXIT_FAILED;
     if (p.classifier) {
-        if (p.classifier->config.format == CRS_FORMAT_AUTO)
+        const char *ending = strrchr(path, '.');
+        if (p.classifier->config.format == CRS_FORMAT_AUTO) {
             p.classifier->config.format = CRS_FORMAT_LINES;
+            if (ending && (strcmp(ending, ".tsv") == 0 || strcmp(ending, ".csv") == 0))
+                say(in, "each whole line of %s is taken as a text; --format %s takes its text column", path,
+                    ending + 1);
+        }
         result = prepare(&p, path);
         if (result == EXIT_DONE) {
             if (in->extras.json)

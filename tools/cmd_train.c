@@ -33,6 +33,7 @@ typedef struct training {
     int64_t train_count, validation_count;
     crs_history history;
     crs_metrics *validation;
+    int curves_failed;
     crs_error error;
 } training;
 
@@ -119,6 +120,20 @@ static void doubt_first_label(const training *t) {
             crs_encoder_label(t->encoder, first));
 }
 
+/* A wrong word in the model line is told before the data are read, which may take minutes: a network of the same line
+ * for next to no vocabulary is built and thrown away. */
+static crs_status check_line(training *t) {
+    const crs_model_task task = {.vocabulary = CRS_ID_FIRST + 1,
+                                 .classes = classes_of_line(t->config->model),
+                                 .length = t->config->length,
+                                 .loss = t->config->loss,
+                                 .seed = t->config->seed};
+    crs_model *model = NULL;
+    const crs_status status = crs_model_create(t->config->model, &task, t->backend, &model, &t->error);
+    crs_model_free(model);
+    return status;
+}
+
 static crs_status read_data(training *t) {
     const char *path = t->in->arguments[0];
     crs_status status = crs_dataset_read(path, t->config, NULL, &t->encoder, &t->train_set, &t->error);
@@ -192,14 +207,13 @@ static crs_status save(training *t) {
     status = crs_history_write(&t->history, path, t->in->extras.overwrite, &t->error);
     if (status != CRS_OK || t->in->extras.no_curves)
         return status;
-    status = draw_curves(&t->history, t->stem, &t->error);
-    if (status == CRS_ERR_UNSUPPORTED) {
-        char text[1024];
-        say(t->in, "%s", crs_error_text(&t->error, text, sizeof text));
-        t->in->extras.no_curves = 1;
+    if (draw_curves(&t->history, t->stem, &t->error) == CRS_OK)
         return CRS_OK;
-    }
-    return status;
+    /* The model is saved and its figures are still to be told. */
+    fail(&t->error);
+    t->in->extras.no_curves = 1;
+    t->curves_failed = t->error.status != CRS_ERR_UNSUPPORTED;
+    return CRS_OK;
 }
 
 static int report(training *t, double seconds) {
@@ -236,25 +250,17 @@ static int run(training *t) {
     t->backend = open_backend(t->in);
     if (!t->backend)
         return EXIT_FAILED;
-    if (read_data(t) != CRS_OK || build(t) != CRS_OK)
+    if (check_line(t) != CRS_OK || read_data(t) != CRS_OK || build(t) != CRS_OK)
         return fail(&t->error);
-    if (train(t) != CRS_OK) {
-        fail(&t->error);
-        /* What was learned before the loss went wrong is kept apart, and the output is left as it was. */
-        if (t->error.status == CRS_ERR_NOT_FINITE && t->history.count > 0) {
-            char path[600];
-            snprintf(path, sizeof path, "%s.history.csv", t->stem);
-            if (crs_history_write(&t->history, path, t->in->extras.overwrite, &t->error) != CRS_OK)
-                fail(&t->error);
-        }
-        return EXIT_FAILED;
-    }
+    if (train(t) != CRS_OK)
+        return fail(&t->error);
     if (t->validation_count > 0 && crs_evaluate(t->classifier->model, t->config, validation_of(t), t->validation_rows,
                                                 t->validation_count, &t->validation, &t->error) != CRS_OK)
         return fail(&t->error);
     if (save(t) != CRS_OK)
         return fail(&t->error);
-    return report(t, monotonic_seconds() - start);
+    int result = report(t, monotonic_seconds() - start);
+    return t->curves_failed ? EXIT_FAILED : result;
 }
 
 int run_train(invocation *in) {

@@ -72,6 +72,8 @@ void print_name(FILE *stream, const char *name, int width, int most);
 void report_dataset(const invocation *in, const crs_config *config, const char *what, const char *path,
                     const crs_dataset *dataset); /* config: what it was read with */
 void report_metrics(FILE *stream, const crs_metrics *metrics, const crs_encoder *encoder);
+/* The number of classes that a model line is for: that of its last layer, or two. */
+int64_t classes_of_line(const char *line);
 void format_count(int64_t n, char text[32]); /* 12,345 */
 void format_seconds(double seconds, char text[32]);
 

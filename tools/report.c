@@ -173,3 +173,10 @@ crs_classifier *open_classifier(const invocation *in, const char *path, crs_back
     apply_given(in, &classifier->config);
     return classifier;
 }
+
+int64_t classes_of_line(const char *line) {
+    const char *bar = strrchr(line, '|');
+    const char *dense = bar ? strstr(bar, "dense ") : NULL;
+    const long long outputs = dense ? strtoll(dense + strlen("dense "), NULL, 10) : 0;
+    return outputs > 2 ? outputs : 2;
+}
