@@ -5,8 +5,12 @@ set -euo pipefail
 
 packages=(cmake ninja-build gcc libc6-dev pkg-config libopenblas-dev libutf8proc-dev libarchive-dev libcsv-dev libjansson-dev
   gnuplot-nox fonts-dejavu-core)
-if [ "${1:?usage: tools/packages.sh build|test}" = test ]; then
-  packages+=(g++ git clang clang-format clang-tidy libomp-dev libgtest-dev python3 man-db)
+case ${1:-} in
+build | test) ;;
+*) echo "usage: tools/packages.sh build|test" >&2 && exit 2 ;;
+esac
+if [ "$1" = test ]; then
+  packages+=(g++ git clang clang-format clang-tidy libclang-rt-dev libomp-dev libgtest-dev python3 man-db)
 fi
 
 if ! command -v dpkg-query >/dev/null; then

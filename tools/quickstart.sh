@@ -21,7 +21,8 @@ say "Evaluating on data/emoji/test.tsv"
 "$carousel" eval out/emoji.safetensors data/emoji/test.tsv
 
 say "Labelling new sentences"
-printf '%s\n' "I baked bread and ate half of it warm" "We lost in the last minute" "She hugged me and would not let go" |
-  tee /dev/stderr | "$carousel" predict out/emoji.safetensors --quiet
+for sentence in "I baked bread and ate half of it warm" "We lost in the last minute" "She hugged me and would not let go"; do
+  printf '%s\t%s\n' "$("$carousel" predict out/emoji.safetensors --quiet <<<"$sentence")" "$sentence"
+done
 
 say "Curves: out/emoji.svg and out/emoji.png; history: out/emoji.history.csv; model: out/emoji.safetensors"
