@@ -61,9 +61,13 @@ static crs_status device_open(const crs_device_options *options, crs_device **de
      * own number of threads would change the bits with it, and its threads would fight ours for the cores. This holds
      * for the whole process, as OpenBLAS knows no narrower setting. */
     openblas_set_num_threads(1);
-    snprintf(opened->description, sizeof opened->description, "CPU, %s, %d thread%s, OpenBLAS %s, lstm=simple",
+    /* The configuration begins "OpenBLAS 0.3.21 ...". */
+    const char *config = openblas_get_config();
+    size_t version = strcspn(config, " ");
+    version += config[version] ? 1 + strcspn(config + version + 1, " ") : 0;
+    snprintf(opened->description, sizeof opened->description, "CPU, %s, %d thread%s, %.*s %s, lstm=simple",
              sizeof(real) == sizeof(float) ? "float" : "double", opened->threads, opened->threads == 1 ? "" : "s",
-             openblas_get_corename());
+             (int)version, config, openblas_get_corename());
     *device = opened;
     return CRS_OK;
 }

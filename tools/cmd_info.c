@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include <archive.h>
+#include <csv.h>
 #include <gnu/libc-version.h>
 #include <stdio.h>
 #include <utf8proc.h>
@@ -23,9 +24,11 @@ int run_info(invocation *in) {
             printf("  %-12s %s%s\n", crs_backend_name(i), status == CRS_OK ? "" : "not usable: ", text);
         crs_backend_close(backend);
     }
+    char csv_version[32];
+    snprintf(csv_version, sizeof csv_version, "%d.%d.%d", CSV_MAJOR, CSV_MINOR, CSV_RELEASE);
     json_t *libraries =
-        json_pack("{s:s, s:s, s:s, s:s}", "libarchive", archive_version_details(), "utf8proc", utf8proc_version(),
-                  "jansson", jansson_version_str(), "glibc", gnu_get_libc_version());
+        json_pack("{s:s, s:s, s:s, s:s, s:s}", "libcsv", csv_version, "libarchive", archive_version_details(),
+                  "utf8proc", utf8proc_version(), "jansson", jansson_version_str(), "glibc", gnu_get_libc_version());
     if (in->extras.json)
         return print_json(
             json_pack("{s:s, s:o, s:o}", "carousel", crs_version(), "backends", backends, "libraries", libraries));
