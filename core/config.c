@@ -1,6 +1,7 @@
 /* The table of settings: one row each, and everything that is made from it. */
 #include "fail.h"
 #include "numbers.h"
+#include "tokenize.h"
 
 #include <carousel/config.h>
 #include <carousel/ops.h>
@@ -35,7 +36,7 @@ static const crs_setting settings[] = {
 #undef GROUP
 #define GROUP "Text"
     CHOICE("tokens", tokens, "words", "words|chars", "what a token is", 1),
-    INTEGER("ngrams", ngrams, "1", 1, 5, "N",
+    INTEGER("ngrams", ngrams, "1", 1, CRS__NGRAMS_MAX, "N",
             "take runs of 2 to N neighbouring tokens as tokens too, each behind its last one; best with --oov drop", 1),
     SWITCH("lowercase", lowercase, "on", "turn text to lower case (Unicode)", 1),
     TEXT("filters", filters, "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n", "CHARS",

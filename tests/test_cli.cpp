@@ -183,6 +183,20 @@ TEST(Train, WritesModelHistoryAndCurvesAndEvaluatesWell) {
     EXPECT_EQ(json_array_size(json_object_get(metrics, "classes")), 2U);
 }
 
+TEST(Train, AFailingGnuplotLosesNeitherModelNorFigures) {
+    Folder folder;
+    std::string program = folder.write("bin/gnuplot", "#!/bin/sh\nexit 3\n");
+    ASSERT_EQ(run({"chmod", "+x", program}).status, 0);
+    std::vector<std::string> arguments = {"env", "PATH=" + (folder / "bin") + ":/usr/bin:/bin", command};
+    for (const std::string &argument : train_arguments(phrases, folder / "m.safetensors", {"--epochs", "2"}))
+        if (argument != "--no-curves")
+            arguments.push_back(argument);
+    Result result = run(arguments);
+    expect_failure(result, 1, {"m.svg", "gnuplot failed"});
+    EXPECT_TRUE(has(result.out, "validation: rows")) << result.out;
+    EXPECT_EQ(folder.names(), (std::vector<std::string>{"bin", "m.history.csv", "m.safetensors"}));
+}
+
 TEST(Train, JsonIsOneObjectWithTheHistory) {
     Folder folder;
     Result result = train(phrases, folder / "m.safetensors", {"--json", "--epochs", "3"});
