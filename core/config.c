@@ -4,7 +4,6 @@
 #include "tokenize.h"
 
 #include <carousel/config.h>
-#include <carousel/ops.h>
 
 #include <ctype.h>
 #include <errno.h>
@@ -93,7 +92,10 @@ static const crs_setting settings[] = {
 #undef GROUP
 #define GROUP "Running"
     TEXT("backend", backend, "auto", "NAME", "where to run: auto, cpu, cpu-double, cuda, cuda:N", 0),
-    TEXT("lstm", lstm, "auto", "VARIANT", "variant of the LSTM kernels to force", 0),
+    TEXT("lstm", lstm, "auto", "VARIANT",
+         "variant of the LSTM to force: simple (CPU), steps or persistent (CUDA); auto: the best for the sizes", 0),
+    CHOICE("precision", precision, "float32", "float32|tf32",
+           "of products on a GPU: IEEE single precision, or the faster and coarser TF32", 0),
     INTEGER("threads", threads, "0", 0, 1024, "N", "CPU threads; 0: all", 0),
 #undef GROUP
 };
@@ -279,6 +281,13 @@ double crs_config_learning_rate(const crs_config *config) {
     if (config->lr > 0)
         return config->lr;
     return config->optimizer == CRS_SGD ? 0.01 : 0.001;
+}
+
+crs_device_options crs_config_device(const crs_config *config) {
+    return (crs_device_options){.index = -1,
+                                .threads = (int)config->threads,
+                                .lstm = config->lstm,
+                                .precision = (crs_precision)config->precision};
 }
 
 /* A field that was set directly may hold what crs_config_set would have refused. */

@@ -9,6 +9,12 @@
 #include <string.h>
 
 extern const crs_ops cpu_f32_ops, cpu_f64_ops;
+#if CRS_WITH_CUDA
+extern const crs_ops cuda_ops;
+#define CUDA_OPS &cuda_ops
+#else
+#define CUDA_OPS NULL
+#endif
 
 struct crs_backend {
     const crs_ops *ops;
@@ -21,7 +27,7 @@ static const struct kind {
     const char *name;
     const crs_ops *ops;
     int numbered; /* "name:N" picks a device */
-} kinds[] = {{"cuda", NULL, 1}, {"cpu", &cpu_f32_ops, 0}, {"cpu-double", &cpu_f64_ops, 0}};
+} kinds[] = {{"cuda", CUDA_OPS, 1}, {"cpu", &cpu_f32_ops, 0}, {"cpu-double", &cpu_f64_ops, 0}};
 enum { KINDS = sizeof kinds / sizeof *kinds, CUDA = 0, CPU = 1 };
 
 #define NO_CUDA "this build has no CUDA backend"
@@ -43,6 +49,7 @@ static const char *empty_slot(const crs_ops *ops) {
     CHECK_FIELD(open)
     CHECK_FIELD(close)
     CHECK_FIELD(describe)
+    CHECK_FIELD(explain)
     CHECK_FIELD(alloc)
     CHECK_FIELD(free)
     CHECK_FIELD(fill)
@@ -112,11 +119,13 @@ static crs_status open_auto(const crs_device_options *options, crs_backend **bac
     return crs__backend_open_ops(kinds[CPU].ops, options, note, backend, error);
 }
 
-crs_status crs_backend_open(const char *spec, int threads, const char *lstm, crs_backend **backend, crs_error *error) {
+crs_status crs_backend_open(const char *spec, const crs_device_options *wanted, crs_backend **backend,
+                            crs_error *error) {
     *backend = NULL;
-    crs_device_options options = {.index = -1, .threads = threads, .lstm = lstm};
-    if (threads < 0)
-        return crs__fail(error, CRS_ERR_CONFIG, "%d threads", "give 1 or more, or 0 for all", threads);
+    crs_device_options options = wanted ? *wanted : (crs_device_options){0};
+    options.index = -1;
+    if (options.threads < 0)
+        return crs__fail(error, CRS_ERR_CONFIG, "%d threads", "give 1 or more, or 0 for all", options.threads);
     if (strcmp(spec, "auto") == 0)
         return open_auto(&options, backend, error);
     const size_t name_size = strcspn(spec, ":");

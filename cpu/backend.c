@@ -43,6 +43,10 @@ static crs_status options_check(const crs_device_options *options, char *why, si
         snprintf(why, why_size, "the CPU has no LSTM variant '%s'; use auto or simple", lstm);
         return CRS_ERR_UNSUPPORTED;
     }
+    if (options->precision != CRS_FLOAT32) {
+        snprintf(why, why_size, "the CPU has no TF32; use --precision float32");
+        return CRS_ERR_UNSUPPORTED;
+    }
     return CRS_OK;
 }
 
@@ -83,6 +87,12 @@ static const char *device_describe(const crs_device *device) {
     return device->description;
 }
 
+/* Nothing but memory can fail here, and its size is the caller's to tell. */
+static const char *device_explain(const crs_device *device) {
+    (void)device;
+    return "";
+}
+
 static crs_status memory_alloc(crs_device *device, size_t bytes, void **memory) {
     (void)device;
     *memory = aligned(bytes);
@@ -121,6 +131,7 @@ const crs_ops CPU_NAME(ops) = {.name = sizeof(real) == sizeof(float) ? "cpu" : "
                                .open = device_open,
                                .close = device_close,
                                .describe = device_describe,
+                               .explain = device_explain,
                                .alloc = memory_alloc,
                                .free = memory_free,
                                .fill = memory_fill,

@@ -33,7 +33,7 @@ TEST_P(Backends, FillsEverySlot) {
     CRS_COMPUTE_SLOTS(CRS_EXPECT_SLOT)
     CRS_RESERVE_SLOTS(CRS_EXPECT_SLOT)
 #undef CRS_EXPECT_SLOT
-    EXPECT_TRUE(ops.open && ops.close && ops.describe && ops.alloc && ops.free);
+    EXPECT_TRUE(ops.open && ops.close && ops.describe && ops.explain && ops.alloc && ops.free);
     EXPECT_TRUE(ops.fill && ops.copy && ops.upload && ops.download && ops.sync);
 }
 

@@ -624,11 +624,13 @@ TEST(Registry, OpensByName) {
         names.push_back(crs_backend_name(i));
     EXPECT_EQ(names, (std::vector<std::string>{"auto", "cuda", "cpu", "cpu-double"}));
     for (const char *spec : {"", "gpu", "cpu:0", "cpu-", "cpu-doubles", "cuda:", "cuda:x", "cuda:99999999999", "CPU"}) {
-        EXPECT_EQ(crs_backend_open(spec, 0, nullptr, &backend, &error), CRS_ERR_CONFIG) << spec;
+        EXPECT_EQ(crs_backend_open(spec, nullptr, &backend, &error), CRS_ERR_CONFIG) << spec;
         EXPECT_NE(std::string(error.mend).find("cpu-double"), std::string::npos);
         EXPECT_EQ(backend, nullptr);
     }
-    EXPECT_EQ(crs_backend_open("cpu", -1, nullptr, &backend, &error), CRS_ERR_CONFIG);
+    const crs_device_options negative = {-1, -1, nullptr, CRS_FLOAT32}, coarse = {-1, 1, nullptr, CRS_TF32};
+    EXPECT_EQ(crs_backend_open("cpu", &negative, &backend, &error), CRS_ERR_CONFIG);
+    EXPECT_EQ(crs_backend_open("cpu", &coarse, &backend, &error), CRS_ERR_UNSUPPORTED);
     EXPECT_EQ(crs_backend_ops(crs::open_backend("cpu-double").get())->real_size, sizeof(double));
     EXPECT_EQ(crs_backend_ops(crs::open_backend("cpu").get())->real_size, sizeof(float));
 }
@@ -636,7 +638,7 @@ TEST(Registry, OpensByName) {
 TEST(Registry, SaysWhyTheCpuIsUsed) {
     crs_backend *backend = nullptr;
     crs_error error = {};
-    const crs_status status = crs_backend_open("cuda:1", 0, nullptr, &backend, &error);
+    const crs_status status = crs_backend_open("cuda:1", nullptr, &backend, &error);
     if (status == CRS_OK) {
         crs_backend_close(backend);
         GTEST_SKIP() << "there is a second GPU";
@@ -651,7 +653,7 @@ TEST(Registry, SaysWhyTheCpuIsUsed) {
 }
 
 TEST(Registry, RefusesATableWithAnEmptySlot) {
-    const crs_device_options options = {-1, 1, nullptr};
+    const crs_device_options options = {-1, 1, nullptr, CRS_FLOAT32};
     crs_backend *backend = nullptr;
     crs_error error = {};
 #define CRS_TRY_EMPTY(slot, args)                                                                                      \
@@ -665,6 +667,7 @@ TEST(Registry, RefusesATableWithAnEmptySlot) {
     CRS_RESERVE_SLOTS(CRS_TRY_EMPTY)
     CRS_TRY_EMPTY(copy, )
     CRS_TRY_EMPTY(describe, )
+    CRS_TRY_EMPTY(explain, )
 #undef CRS_TRY_EMPTY
     EXPECT_TRUE(crs::open_table(&cpu_f64_ops));
 }

@@ -9,13 +9,13 @@
 
 int run_info(invocation *in) {
     json_t *backends = json_array();
+    const crs_device_options options = crs_config_device(&in->config);
     if (!in->extras.json)
         printf("carousel %s\n\nbackends\n", crs_version());
     for (size_t i = 0; crs_backend_name(i); i++) {
         crs_backend *backend = NULL;
         crs_error error;
-        crs_status status =
-            crs_backend_open(crs_backend_name(i), (int)in->config.threads, in->config.lstm, &backend, &error);
+        crs_status status = crs_backend_open(crs_backend_name(i), &options, &backend, &error);
         const char *text = status == CRS_OK ? crs_backend_describe(backend) : error.what;
         if (in->extras.json)
             json_array_append_new(backends, json_pack("{s:s, s:b, s:s}", "name", crs_backend_name(i), "usable",

@@ -155,7 +155,8 @@ void report_metrics(FILE *stream, const crs_metrics *m, const crs_encoder *encod
 crs_backend *open_backend(const invocation *in) {
     crs_backend *backend;
     crs_error error;
-    if (crs_backend_open(in->config.backend, (int)in->config.threads, in->config.lstm, &backend, &error) != CRS_OK) {
+    const crs_device_options options = crs_config_device(&in->config);
+    if (crs_backend_open(in->config.backend, &options, &backend, &error) != CRS_OK) {
         fail(&error);
         return NULL;
     }

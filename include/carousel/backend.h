@@ -13,10 +13,12 @@ typedef struct crs_backend crs_backend;
 /* What can be asked for, in order of preference; NULL beyond the last. */
 const char *crs_backend_name(size_t index);
 
-/* spec: "auto" (a usable GPU, else the CPU), "cpu", "cpu-double", "cuda", "cuda:1". lstm: a variant to force, or NULL.
- * threads 0: as many as OpenMP gives. A table with an empty slot is refused. Opening a CPU backend holds OpenBLAS to
- * one thread in the whole process, since OpenBLAS knows no narrower setting. A backend is for one thread at a time. */
-crs_status crs_backend_open(const char *spec, int threads, const char *lstm, crs_backend **backend, crs_error *error);
+/* spec: "auto" (a usable GPU, else the CPU), "cpu", "cpu-double", "cuda", "cuda:1". options: NULL for the defaults; the
+ * index is not read, it comes from spec. What is asked for and cannot be had is an error, never replaced. A table with
+ * an empty slot is refused. Opening a CPU backend holds OpenBLAS to one thread in the whole process, since OpenBLAS
+ * knows no narrower setting. A backend is for one thread at a time. */
+crs_status crs_backend_open(const char *spec, const crs_device_options *options, crs_backend **backend,
+                            crs_error *error);
 void crs_backend_close(crs_backend *backend);
 
 const crs_ops *crs_backend_ops(const crs_backend *backend);

@@ -3,7 +3,7 @@
 #ifndef CAROUSEL_CONFIG_H
 #define CAROUSEL_CONFIG_H
 
-#include <carousel/status.h>
+#include <carousel/ops.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -77,6 +77,7 @@ typedef struct crs_config {
     /* running */
     char backend[32];
     char lstm[32]; /* variant of the recurrent kernels */
+    int precision; /* crs_precision of ops.h */
     int64_t threads;
 } crs_config;
 
@@ -121,6 +122,9 @@ crs_status crs_config_check(const crs_config *config, crs_error *error);
 /* The learning rate in force: config->lr, or where that is 0 the default of the optimizer (Keras': 0.01 for sgd, else
  * 0.001). */
 double crs_config_learning_rate(const crs_config *config);
+
+/* What the settings ask of a backend, for crs_backend_open. Points into config. */
+crs_device_options crs_config_device(const crs_config *config);
 
 #ifdef __cplusplus
 }

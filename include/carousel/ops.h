@@ -37,11 +37,18 @@ extern "C" {
 
 typedef struct crs_device crs_device; /* a backend's own context: stream, handles, scratch, threads */
 
+/* How products of floats are rounded. A backend that cannot do as asked refuses to open. */
+typedef enum crs_precision {
+    CRS_FLOAT32, /* IEEE single precision throughout */
+    CRS_TF32     /* factors rounded to TF32 (10 bits of mantissa), sums in single precision: faster on NVIDIA GPUs */
+} crs_precision;
+
 /* What the caller asks of a device when opening it. */
 typedef struct crs_device_options {
     int index;        /* which device of the kind; -1: the first usable one */
     int threads;      /* CPU threads; 0: as many as OpenMP gives */
     const char *lstm; /* host; variant to force ("simple", ...); NULL or "auto": the backend chooses and says */
+    crs_precision precision;
 } crs_device_options;
 
 /* Step state: one small record in device memory, written by the operations of a step and downloaded every k steps. The
@@ -74,7 +81,7 @@ typedef struct crs_mask {
 
 typedef enum crs_activation { CRS_LINEAR, CRS_RELU, CRS_TANH, CRS_SIGMOID } crs_activation;
 
-/* y[t,b,:] = table[ids[t,b],:]; dtable[id,:] += sum over (t,b) with that id of dy[t,b,:], in the order t, then b.
+/* y[t,b,:] = table[ids[t,b],:]; dtable[id,:] += sum over (t,b) with that id of dy[t,b,:].
  * Dead steps are looked up like any other (their id is 0); their dy is zero. */
 typedef struct crs_embedding {
     int64_t T, B, V, E;
@@ -271,6 +278,8 @@ typedef struct crs_ops {
     crs_status (*open)(const crs_device_options *options, crs_device **device, char *why, size_t why_size);
     void (*close)(crs_device *device);
     const char *(*describe)(const crs_device *device); /* one line: device, threads, libraries, variants chosen */
+    const char *(*explain)(const crs_device *device);  /* what stopped the last slot that failed, in one line, with the
+                                                          sizes where memory was out; "": its status says it all */
     crs_status (*alloc)(crs_device *device, size_t bytes,
                         void **memory);             /* bytes > 0; content undefined; 64-byte aligned */
     void (*free)(crs_device *device, void *memory); /* NULL does nothing */

@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
     crs_classifier *classifier, *loaded;
     crs_history history;
     CHECK(crs_dataset_builder_finish(builder, &encoder, &data, &error));
-    CHECK(crs_backend_open("cpu", 1, NULL, &backend, &error));
+    CHECK(crs_backend_open("cpu", NULL, &backend, &error));
     CHECK(crs_classifier_create(&config, encoder, backend, &classifier, &error));
     CHECK(crs_train(classifier->model, &config, data, NULL, 0, NULL, NULL, 0, NULL, &history, &error));
     if (argc != 2)

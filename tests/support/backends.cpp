@@ -8,8 +8,8 @@ extern const crs_ops cpu_f64_ops;
 
 namespace crs {
 
-static const crs_device_options automatic = {-1, 0, nullptr};
-static const crs_device_options lstm_simple = {-1, 0, "simple"};
+static const crs_device_options automatic = {-1, 0, nullptr, CRS_FLOAT32};
+static const crs_device_options lstm_simple = {-1, 0, "simple", CRS_FLOAT32};
 
 static const std::vector<Backend> &all() {
     static const std::vector<Backend> backends = {
