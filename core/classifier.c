@@ -96,7 +96,7 @@ static crs_status predict(crs_model *model, crs__batches *batches, float *probab
             put_rows(model, &batch, crs__batches_places(batches, i), results, probabilities, logits);
         else
             crs__fail(error, status, "predicting a batch of %lld texts and %lld steps: %s", NULL, (long long)batch.B,
-                      (long long)batch.T, crs_status_text(status));
+                      (long long)batch.T, crs_backend_failure(crs_model_backend(model), status));
     }
     free(results);
     return status;

@@ -141,7 +141,8 @@ static crs_status write_tensors(crs_model *model, FILE *stream, crs_error *error
             crs__fail(error, status, "a value of %s is not finite, so the model is not saved",
                       "train again with a lower --learning-rate", tensor->name);
         else if (status != CRS_OK)
-            crs__fail(error, status, "reading %s from the device: %s", NULL, tensor->name, crs_status_text(status));
+            crs__fail(error, status, "reading %s from the device: %s", NULL, tensor->name,
+                      crs_backend_failure(crs_model_backend(model), status));
     }
     free(values);
     return status;
@@ -253,7 +254,7 @@ static crs_status load_tensors(crs__safetensors *file, crs_model *model, double 
         const crs_status status = crs__model_set_values(model, tensor->offset, tensor->size, values);
         if (status != CRS_OK)
             return crs__fail(error, status, "writing %s to the device: %s", NULL, tensor->name,
-                             crs_status_text(status));
+                             crs_backend_failure(crs_model_backend(model), status));
     }
     return CRS_OK;
 }

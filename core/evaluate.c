@@ -55,7 +55,8 @@ static crs_status predict(crs_model *model, crs__batches *batches, const predict
         const crs_status status = crs_model_predict(model, &batch, NULL, found->probabilities, found->losses);
         if (status != CRS_OK)
             return crs__fail(error, status, "evaluating a batch of %lld rows and %lld steps failed: %s", NULL,
-                             (long long)batch.B, (long long)batch.T, crs_status_text(status));
+                             (long long)batch.B, (long long)batch.T,
+                             crs_backend_failure(crs_model_backend(model), status));
         if (crs_model_outputs(model) == 1)
             spread(found->probabilities, batch.B);
         CRS_TRY(count(batches, i, &batch, found, metrics, error));

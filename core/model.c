@@ -179,7 +179,8 @@ static crs_status draw_weights(crs_model *model, crs_error *error) {
         if (status == CRS_OK)
             status = crs__model_set_values(model, tensor->offset, tensor->size, values);
         if (status != CRS_OK)
-            crs__fail(error, status, "the first weights of %s: %s", NULL, tensor->name, crs_status_text(status));
+            crs__fail(error, status, "the first weights of %s: %s", NULL, tensor->name,
+                      crs_backend_failure(crs_model_backend(model), status));
     }
     free(values);
     return status;

@@ -15,9 +15,11 @@ crs_status crs__device_alloc(crs_model *model, size_t bytes, const char *purpose
     if (status == CRS_OK)
         return CRS_OK;
     *memory = NULL;
-    return status == CRS_ERR_MEMORY
-               ? crs__fail_memory(error, bytes, purpose)
-               : crs__fail(error, status, "%zu bytes for %s: %s", NULL, bytes, purpose, crs_status_text(status));
+    if (status == CRS_ERR_MEMORY && !model->ops->explain(model->device)[0])
+        return crs__fail_memory(error, bytes, purpose);
+    return crs__fail(error, status, "%zu bytes for %s: %s",
+                     status == CRS_ERR_MEMORY ? "use a smaller batch, length, vocabulary or model" : NULL, bytes,
+                     purpose, crs_backend_failure(model->backend, status));
 }
 
 crs_status crs__model_get_values(crs_model *model, const void *block, int64_t offset, int64_t size, double *values) {

@@ -137,6 +137,6 @@ crs_status crs_model_prepare(crs_model *model, int64_t T, int64_t B, const crs_t
     crs__model_release_training(model);
     crs__model_release_batch(model);
     if (error && error->status == CRS_OK)
-        crs__fail(error, status, "the device failed while training was prepared", NULL);
+        crs__fail(error, status, "preparing to train failed: %s", NULL, crs_backend_failure(model->backend, status));
     return status;
 }

@@ -160,3 +160,8 @@ crs_device *crs_backend_device(const crs_backend *backend) {
 const char *crs_backend_describe(const crs_backend *backend) {
     return backend->description;
 }
+
+const char *crs_backend_failure(const crs_backend *backend, crs_status status) {
+    const char *explanation = backend->ops->explain(backend->device);
+    return explanation[0] ? explanation : crs_status_text(status);
+}

@@ -89,7 +89,7 @@ static crs_status look(trainer *t, int64_t epoch, int64_t step) {
     const crs_status status = crs_model_state(t->model, 0, &state);
     if (status != CRS_OK)
         return crs__fail(t->error, status, "epoch %lld, step %lld: reading the loss failed: %s", NULL, (long long)epoch,
-                         (long long)step, crs_status_text(status));
+                         (long long)step, crs_backend_failure(crs_model_backend(t->model), status));
     CRS_TRY(check_state(t, &state, epoch, step));
     report(t, &state, epoch, step);
     t->looked = now();
@@ -102,7 +102,7 @@ static crs_status summarise(trainer *t, crs_epoch *epoch) {
     const crs_status status = crs_model_state(t->model, 1, &state);
     if (status != CRS_OK)
         return crs__fail(t->error, status, "epoch %lld: reading the loss failed: %s", NULL, (long long)epoch->epoch,
-                         crs_status_text(status));
+                         crs_backend_failure(crs_model_backend(t->model), status));
     CRS_TRY(check_state(t, &state, epoch->epoch, epoch->steps));
     epoch->loss = state.loss_sum / (double)state.rows;
     epoch->accuracy = (double)state.correct / (double)state.rows;
@@ -120,7 +120,7 @@ static crs_status run_steps(trainer *t, crs_epoch *epoch) {
         if (status != CRS_OK)
             return crs__fail(t->error, status, "epoch %lld, step %lld (%lld rows, %lld time steps) failed: %s", NULL,
                              (long long)epoch->epoch, (long long)epoch->steps + 1, (long long)batch.B,
-                             (long long)batch.T, crs_status_text(status));
+                             (long long)batch.T, crs_backend_failure(crs_model_backend(t->model), status));
         epoch->steps++;
         epoch->tokens += crs__batch_tokens(&batch);
         t->rows_done += batch.B;
@@ -151,7 +151,7 @@ static crs_status probe(trainer *t, const crs_epoch *epoch) {
     const crs_status status = crs_model_predict(t->model, &batch, NULL, NULL, t->row_loss);
     if (status != CRS_OK)
         return crs__fail(t->error, status, "epoch %lld: checking the weights failed: %s", NULL, (long long)epoch->epoch,
-                         crs_status_text(status));
+                         crs_backend_failure(crs_model_backend(t->model), status));
     for (int64_t b = 0; b < batch.B; b++)
         if (!isfinite(t->row_loss[b]))
             return fail_diverged(t, "the loss after it", epoch->epoch, epoch->steps);
@@ -169,7 +169,7 @@ static crs_status compare_with_best(trainer *t, crs_epoch *epoch) {
     const crs_status status = t->config->keep_best ? crs_model_keep(t->model) : CRS_OK;
     if (status != CRS_OK)
         return crs__fail(t->error, status, "epoch %lld: keeping the best weights failed: %s", NULL,
-                         (long long)epoch->epoch, crs_status_text(status));
+                         (long long)epoch->epoch, crs_backend_failure(crs_model_backend(t->model), status));
     return CRS_OK;
 }
 
@@ -226,9 +226,9 @@ static crs_status run_epochs(trainer *t) {
     if (t->history->best + 1 == t->history->count)
         return CRS_OK;
     const crs_status status = crs_model_restore(t->model);
-    return status == CRS_OK
-               ? CRS_OK
-               : crs__fail(t->error, status, "taking back the best weights failed: %s", NULL, crs_status_text(status));
+    return status == CRS_OK ? CRS_OK
+                            : crs__fail(t->error, status, "taking back the best weights failed: %s", NULL,
+                                        crs_backend_failure(crs_model_backend(t->model), status));
 }
 
 /* ---- before the first ---- */
