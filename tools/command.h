@@ -15,6 +15,8 @@ typedef struct extras {
     const char *output;  /* -o, model file to write */
     const char *classes; /* inspect: of the task a model line is for */
     const char *top;     /* predict: labels per text */
+    /* gradcheck */
+    const char *backends, *samples, *train, *inject;
     int overwrite, json, quiet, logits, no_curves;
 } extras;
 
@@ -42,6 +44,7 @@ int run_eval(invocation *in);
 int run_predict(invocation *in);
 int run_inspect(invocation *in);
 int run_info(invocation *in);
+int run_gradcheck(invocation *in);
 
 /* ---- options.c ---- */
 
@@ -88,6 +91,12 @@ json_t *json_number(double value); /* null where it is not finite */
 json_t *json_of_metrics(const crs_metrics *metrics, const crs_encoder *encoder);
 json_t *json_of_history(const crs_history *history);
 int print_json(json_t *object); /* prints and frees it; EXIT_DONE or EXIT_FAILED */
+
+/* ---- gradcheck_report.c ---- */
+
+/* Prints it, and one line on standard error where something failed. left_out: backends, for JSON. */
+int report_gradcheck(const invocation *in, const crs_gradcheck_options *options, const crs_gradcheck_report *report,
+                     json_t *left_out);
 
 /* ---- progress.c ---- */
 

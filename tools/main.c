@@ -34,6 +34,14 @@ const command commands[] = {
      "line.",
      "carousel inspect 'embedding 32 | lstm 32 seq | lstm 32 | dense 1' --vocabulary 8192", 1, 1, "Text|Running",
      "classes|json|quiet", run_inspect},
+    {"gradcheck", "MODEL [DATA]", "check gradients against finite differences and across backends",
+     "Compares the gradient that cpu-double computes with finite differences, and the gradient of each of --backends "
+     "with that of cpu-double, tensor by tensor; the exit status is 1 where any is off by more than is allowed. "
+     "Dropout is on, with the same masks everywhere. MODEL is a model file or a model line. Without DATA the batch is "
+     "random: of a --batch of 8 rows, a --length of 16 and for a line a --vocabulary of 50 unless given; a line's "
+     "weights are random too. " DATA_FORMATS,
+     "carousel gradcheck 'embedding 8 | bilstm 8 | dense' --train 20", 1, 2,
+     "Data|Text|Model|Training|Optimizer|Running", "classes|backends|samples|train|inject|json|quiet", run_gradcheck},
     {"info", "", "show version, backends, devices and libraries", "Prints what this build can run on.", "carousel info",
      0, 0, "Running", "json|quiet", run_info},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL}};

@@ -14,6 +14,13 @@ static const extra_option extra_table[] = {
      offsetof(extras, classes)},
     {"top", 'k', "K", "print the K most probable labels (default: 1)", offsetof(extras, top)},
     {"logits", 0, NULL, "with --json: print the network's raw outputs too", offsetof(extras, logits)},
+    {"backends", 0, "LIST",
+     "backends to check, each NAME or NAME=VARIANT of the LSTM (default: cpu, and cuda if usable)",
+     offsetof(extras, backends)},
+    {"samples", 0, "N", "elements of a tensor to take differences of (default: 64)", offsetof(extras, samples)},
+    {"train", 0, "N", "compare N steps of training as well (default: 0)", offsetof(extras, train)},
+    {"inject", 0, "TENSOR", "falsify one element of that tensor's gradient, to see the check fail",
+     offsetof(extras, inject)},
     {"json", 0, NULL, "print one JSON object on standard output", offsetof(extras, json)},
     {"quiet", 'q', NULL, "print nothing but results and errors", offsetof(extras, quiet)},
 };

@@ -15,6 +15,7 @@
 #include <carousel/classifier.h>
 #include <carousel/config.h>
 #include <carousel/dataset.h>
+#include <carousel/gradcheck.h>
 #include <carousel/model.h>
 #include <carousel/ops.h>
 #include <carousel/status.h>
