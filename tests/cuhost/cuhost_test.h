@@ -11,7 +11,8 @@ extern "C" {
 #endif
 
 /* In which order threads run, and blocks. CUHOST_SCHEDULE=forward|reverse|alternate|random, CUHOST_SEED=n.
- * alternate turns round at every launch and every barrier; random is the same for the same seed. */
+ * alternate turns round at every launch and every barrier; random is the same for the same seed, as is what chaos does.
+ */
 enum cuhost_order { CUHOST_FORWARD, CUHOST_REVERSE, CUHOST_ALTERNATE, CUHOST_RANDOM };
 void cuhost_schedule(enum cuhost_order order, unsigned seed);
 

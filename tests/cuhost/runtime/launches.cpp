@@ -21,6 +21,11 @@ static size_t shared_limit(const void *function) {
     return found == opted_in().end() ? plain_shared_limit : found->second;
 }
 
+/* A build holds code for the devices its compiler knew: nvcc 13 begins at compute capability 7.5. */
+static cudaError_t check_image() {
+    return state().settings.compute < 75 ? failed(cudaErrorNoKernelImageForDevice) : cudaSuccess;
+}
+
 static cudaError_t read_attributes(const cudaLaunchConfig_t &configuration, bool *cooperative) {
     *cooperative = false;
     for (unsigned i = 0; i < configuration.numAttrs; i++) {
@@ -67,6 +72,8 @@ cudaError_t launch(const cudaLaunchConfig_t *configuration, const void *function
     const Call call(cudaErrorLaunchOutOfResources);
     if (call.error)
         return call.error;
+    if (const cudaError_t error = check_image())
+        return error;
     Grid grid;
     grid.blocks = configuration->gridDim;
     grid.threads = configuration->blockDim;
@@ -113,6 +120,8 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *fu
     const Call call(cudaErrorInvalidDeviceFunction);
     if (call.error)
         return call.error;
+    if (const cudaError_t error = check_image())
+        return error;
     memset(attributes, 0, sizeof *attributes);
     attributes->maxThreadsPerBlock = current_properties().maxThreadsPerBlock;
     attributes->binaryVersion = attributes->ptxVersion = state().settings.compute;

@@ -1,6 +1,5 @@
 #include "queue.hpp"
 
-#include "../execution/random.hpp"
 #include "devices.hpp"
 #include "handles.hpp"
 #include "memory.hpp"
@@ -75,7 +74,7 @@ void adopt(const OperationPointer &operation) {
 
 /* Under chaos, some stream may get as far as its last operation, at any time. */
 static void run_by_chance() {
-    static Random random;
+    Random &random = state().chaos;
     std::vector<CUstream_st *> streams{&null_stream()};
     handles<CUstream_st>().for_each([&](CUstream_st &stream) { streams.push_back(&stream); });
     while (random.below(2))

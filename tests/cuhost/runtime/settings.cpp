@@ -20,6 +20,7 @@ State &state() {
 
 State::State() {
     read_environment(settings);
+    chaos = Random(settings.schedule.seed);
 }
 
 /* Told at once, and not when the first call is made. */
@@ -98,6 +99,7 @@ void cuhost_schedule(enum cuhost_order order, unsigned seed) {
     const Call call;
     state().settings.schedule = {order, seed};
     state().number = 0;
+    state().chaos = cuhost::Random(seed);
 }
 
 void cuhost_streams(enum cuhost_queueing queueing) {

@@ -4,6 +4,7 @@
 
 #include "../cuhost_test.h"
 #include "../execution/grid.hpp"
+#include "../execution/random.hpp"
 
 #include <cuda_runtime.h>
 
@@ -27,6 +28,7 @@ struct State {
     Settings settings;
     long calls = 0;  /* fallible ones, since fail_at was set */
     long number = 0; /* of the next launch, since the schedule was set */
+    Random chaos;    /* since the schedule was set */
     Work work;
     cuhost_statistics statistics{};
     cudaError_t sticky = cudaSuccess; /* what every call answers after device work went wrong */
