@@ -93,7 +93,9 @@ static crs_status allocate(crs__check *c) {
     c->losses = malloc(steps * sizeof(double));
     c->got_losses = malloc(steps * sizeof(double));
     c->class_weight = calloc((size_t)c->options->classes, sizeof(double));
-    if (!c->losses || !c->got_losses || !c->class_weight)
+    c->gradient_slack = calloc(c->oracle->tensor_count, sizeof(double));
+    c->movement_slack = calloc(c->oracle->tensor_count, sizeof(double));
+    if (!c->losses || !c->got_losses || !c->class_weight || !c->gradient_slack || !c->movement_slack)
         return crs__fail_memory(c->error, (2 * steps + (size_t)c->options->classes) * sizeof(double), "the losses");
     return CRS_OK;
 }
@@ -114,7 +116,7 @@ static crs_status prepare(crs__check *c, crs_backend *oracle) {
 /* ---- the check ---- */
 
 static crs_status check_oracle(crs__check *c, crs_backend *oracle) {
-    CRS_TRY(crs__check_take_gradient(c, c->oracle, c->gradient, &c->loss));
+    CRS_TRY(crs__check_take_gradient(c, c->oracle, c->parameters, c->gradient, &c->loss));
     const crs_batch batch = crs__check_source_get(&c->source, 0);
     c->report->parameters = c->oracle->parameters;
     c->report->trainable = c->oracle->trainable;
@@ -127,7 +129,8 @@ static crs_status check_oracle(crs__check *c, crs_backend *oracle) {
     if (!part)
         return CRS_ERR_MEMORY;
     CRS_TRY(crs__check_differences(c->options, c->oracle, &batch, c->parameters, c->gradient, c->loss, part, c->error));
-    return c->options->train > 0 ? crs__check_take_training(c, c->oracle, c->movement, c->losses) : CRS_OK;
+    return c->options->train > 0 ? crs__check_take_training(c, c->oracle, c->parameters, c->movement, c->losses)
+                                 : CRS_OK;
 }
 
 static crs_status run(crs__check *c, crs_backend *oracle, const crs_gradcheck_backend *backends, size_t count) {
@@ -158,6 +161,8 @@ crs_status crs_gradcheck(const crs_gradcheck_options *options, crs_backend *orac
     free(c.movement);
     free(c.got);
     free(c.got_losses);
+    free(c.gradient_slack);
+    free(c.movement_slack);
     if (status != CRS_OK) {
         crs_gradcheck_free(c.report);
         c.report = NULL;

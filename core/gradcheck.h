@@ -8,7 +8,7 @@
 #include <carousel/gradcheck.h>
 
 /* Purpose of the check's random numbers, beside those of random.h; the stream's second number says what for. */
-enum { CRS__RANDOM_CHECK = 1000, CRS__CHECK_BATCH = 1, CRS__CHECK_WEIGHTS, CRS__CHECK_SAMPLE };
+enum { CRS__RANDOM_CHECK = 1000, CRS__CHECK_BATCH = 1, CRS__CHECK_WEIGHTS, CRS__CHECK_SAMPLE, CRS__CHECK_NUDGE };
 
 /* ---- gradcheck_batches.c ---- */
 
@@ -26,8 +26,6 @@ void crs__check_source_free(crs__check_source *source);
 /* The batch of a step (0, 1, ...). Its pointers stay good until the next call. */
 crs_batch crs__check_source_get(crs__check_source *source, int64_t step);
 
-/* ---- gradcheck_backend.c ---- */
-
 /* One check: what every backend starts from, and what the oracle made of it. */
 typedef struct crs__check {
     const crs_gradcheck_options *options;
@@ -40,17 +38,31 @@ typedef struct crs__check {
     double *gradient, loss;    /* [trainable] the oracle's */
     double *losses, *movement; /* [train], [parameters] the oracle's training */
     double *got, *got_losses;  /* [parameters], [train] another backend's gradient or movement, and its losses */
+    double slack_for;          /* tolerance that the slacks were measured for; 0: none yet */
+    double *gradient_slack, *movement_slack; /* [tensors of the model] */
     crs_gradcheck_report *report;
 } crs__check;
 
+/* ---- gradcheck_network.c ---- */
+
 crs_status crs__check_build(const crs__check *check, crs_backend *backend, crs_model **model);
-/* Loss and gradient of the first batch, with the masks of step 1. */
-crs_status crs__check_take_gradient(crs__check *check, crs_model *model, double *gradient, double *loss);
+/* Loss and gradient of the first batch at these parameters, with the masks of step 1. */
+crs_status crs__check_take_gradient(crs__check *check, crs_model *model, const double *parameters, double *gradient,
+                                    double *loss);
 /* Losses [train] of the steps, and how far they moved the parameters. */
-crs_status crs__check_take_training(crs__check *check, crs_model *model, double *movement, double *losses);
-/* Adds to the report what a backend makes of the same; the oracle's is there already. */
-crs_status crs__check_backend(crs__check *check, const crs_gradcheck_backend *backend);
+crs_status crs__check_take_training(crs__check *check, crs_model *model, const double *parameters, double *movement,
+                                    double *losses);
 crs_status crs__check_failed(const crs__check *check, crs_status status, const char *what, const crs_model *model);
+
+/* ---- gradcheck_slack.c ---- */
+
+/* Fills the slacks of what is held to that tolerance. */
+crs_status crs__check_measure_slack(crs__check *check, double tolerance);
+
+/* ---- gradcheck_backend.c ---- */
+
+/* Adds to the report what a backend makes of the network. */
+crs_status crs__check_backend(crs__check *check, const crs_gradcheck_backend *backend);
 size_t crs__check_trained_tensors(const crs_model *model);
 
 /* ---- gradcheck_compare.c ---- */
@@ -58,6 +70,8 @@ size_t crs__check_trained_tensors(const crs_model *model);
 /* Compares elements of a tensor; got and wanted [count] hold those numbered `chosen` (NULL: all, in order). */
 void crs__check_compare(const crs__tensor *tensor, const double *got, const double *wanted, const int64_t *chosen,
                         int64_t count, double tolerance, double slack, crs_gradcheck_tensor *result);
+/* L2 norm. */
+double crs__check_norm(const double *values, int64_t size);
 crs_gradcheck_loss crs__check_compare_loss(double got, double wanted, double tolerance);
 /* Adds a part to the report, with room for so many losses and tensors; NULL: out of memory, and error says so. */
 crs_gradcheck_part *crs__check_add_part(crs_gradcheck_report *report, crs_gradcheck_kind kind, const char *name,

@@ -47,6 +47,13 @@ void crs__check_compare(const crs__tensor *tensor, const double *got, const doub
     result->passed = result->finite && error <= tolerance * result->norm + slack;
 }
 
+double crs__check_norm(const double *values, int64_t size) {
+    double sum = 0;
+    for (int64_t i = 0; i < size; i++)
+        sum += values[i] * values[i];
+    return sqrt(sum);
+}
+
 crs_gradcheck_loss crs__check_compare_loss(double got, double wanted, double tolerance) {
     return (crs_gradcheck_loss){.got = got,
                                 .wanted = wanted,

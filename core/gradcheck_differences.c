@@ -15,7 +15,7 @@
  * extrapolated error is of the order of 1e-12. Smaller steps are for losses with a bend nearby, where a maximum changes
  * hands or a relu wakes up. */
 #define FIRST_STEP 2e-3
-enum { HALVINGS = 14, LOSS_EPSILONS = 8 };
+enum { HALVINGS = 14, LOSS_EPSILONS = 4 };
 
 /* A network that nothing is learnt in: crs_model_gradient ends with the loss. It shares all its memory. */
 typedef struct probe {
@@ -92,9 +92,19 @@ static void choose_largest(const double *values, int64_t size, int64_t *chosen, 
     }
 }
 
+/* Sorts, and leaves each one once; returns how many. */
+static int64_t distinct(int64_t *chosen, int64_t count) {
+    int64_t kept = 1;
+    qsort(chosen, (size_t)count, sizeof *chosen, by_number);
+    for (int64_t i = 1; i < count; i++)
+        if (chosen[i] != chosen[kept - 1])
+            chosen[kept++] = chosen[i];
+    return kept;
+}
+
 /* A quarter of the sample are the largest gradients, half are drawn from those that are not zero (Vitter's algorithm
- * R), since of an embedding only the rows of the batch's tokens have any, and the rest from all. Sorted, each one once;
- * returns how many. */
+ * R), since of an embedding only the rows of the batch's tokens have any, and the rest from all. In order; returns how
+ * many. */
 static int64_t choose(const double *gradient, int64_t size, int64_t samples, crs__random *random, int64_t *chosen) {
     if (size <= samples) {
         for (int64_t i = 0; i < size; i++)
@@ -102,8 +112,8 @@ static int64_t choose(const double *gradient, int64_t size, int64_t samples, crs
         return size;
     }
     const int64_t largest = (samples + 3) / 4, living = (samples - largest) * 2 / 3;
+    int64_t seen = 0;
     choose_largest(gradient, size, chosen, largest);
-    int64_t seen = 0, count = largest;
     for (int64_t i = 0; i < size; i++) {
         if (gradient[i] == 0)
             continue;
@@ -112,15 +122,13 @@ static int64_t choose(const double *gradient, int64_t size, int64_t samples, crs
         if (place < living)
             chosen[largest + place] = i;
     }
-    count += seen < living ? seen : living;
-    while (count < samples)
-        chosen[count++] = crs__random_below(random, size);
-    qsort(chosen, (size_t)count, sizeof *chosen, by_number);
-    int64_t distinct = 1;
-    for (int64_t i = 1; i < count; i++)
-        if (chosen[i] != chosen[distinct - 1])
-            chosen[distinct++] = chosen[i];
-    return distinct;
+    int64_t count = largest + (seen < living ? seen : living);
+    do {
+        while (count < samples)
+            chosen[count++] = crs__random_below(random, size);
+        count = distinct(chosen, count);
+    } while (count < samples);
+    return count;
 }
 
 /* ---- all tensors ---- */
@@ -128,12 +136,11 @@ static int64_t choose(const double *gradient, int64_t size, int64_t samples, crs
 typedef struct work {
     const crs_gradcheck_options *options;
     probe probe;
-    int64_t samples, done, all; /* elements: of a tensor at most; done; to do */
+    int64_t samples, done, all; /* elements: of a tensor at most; done; in all */
     int64_t *chosen;            /* [samples] */
     double *got, *wanted;       /* [samples] */
 } work;
 
-/* Elements of a tensor at most: less where some are drawn twice. */
 static int64_t planned(const work *w, const crs__tensor *tensor) {
     return tensor->size < w->samples ? tensor->size : w->samples;
 }

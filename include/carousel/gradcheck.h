@@ -16,7 +16,8 @@ extern "C" {
  *   float        IEEE single precision against double: 84 epsilons, for the sums over time, rows and layers. Double
  *                backends are held to as many epsilons of their own
  *   TF32         factors have 10 bits of mantissa: an error of up to 2^-11 each, 2^-10 a product. Twenty of these, as
- *                they add up over layers and steps, forward and back */
+ *                they add up over layers and steps, forward and back
+ * To these comes a slack for what a network does to the smallest error: see crs_gradcheck_tensor. */
 #define CRS_GRADCHECK_DIFFERENCES 1e-6
 #define CRS_GRADCHECK_FLOAT 1e-5
 #define CRS_GRADCHECK_TF32 2e-2
@@ -49,7 +50,14 @@ typedef struct crs_gradcheck_options {
 } crs_gradcheck_options;
 
 /* One tensor, compared. Passed: all values are finite, and
- *     L2 error <= tolerance * L2 norm wanted + slack. */
+ *     L2 error <= tolerance * L2 norm wanted + slack.
+ * The slack is the error that is no backend's fault.
+ *   Of differences: rounding of the losses that are subtracted.
+ *   Of a backend: the oracle computes the same once more with every weight, and every class's weight in the loss,
+ *   changed by a twentieth of the tolerance, up or down (four draws), and the slack is twice the most that the tensor
+ *   then moves, at most half its norm. Where the network is well behaved that is about a fifth of the tolerance; it is
+ *   more where a sum nearly cancels, where two steps nearly share a maximum, and in a recurrence that blows small
+ *   errors up. */
 typedef struct crs_gradcheck_tensor {
     char name[64];
     int64_t shape[2];
@@ -62,7 +70,7 @@ typedef struct crs_gradcheck_tensor {
     double got, wanted; /* there */
     double cosine;      /* NaN where either side is zero */
     double tolerance;   /* relative */
-    double slack;       /* absolute L2 error that says nothing: rounding of losses or weights, underflow */
+    double slack;       /* absolute, as above */
     int zero;           /* both sides are zero throughout, or as good as (within slack) */
     int finite, passed;
 } crs_gradcheck_tensor;
@@ -79,12 +87,9 @@ typedef enum crs_gradcheck_kind {
     CRS_GRADCHECK_OF_TRAINING     /* how far the weights moved, and the loss of every step */
 } crs_gradcheck_kind;
 
-/* One comparison. In training, with tolerance d for gradients, N steps and float's epsilon e:
- *   the loss of step k has the tolerance k d;
- *   the movement of a tensor has N d, and under rmsprop, adam and adamw sqrt(4 d) besides: these divide an element's
- *   gradient by its own size, so that the few whose gradient is below the error d may move by a whole step the wrong
- *   way, and of normally distributed gradients those are about a share d;
- *   its slack is N e/2 times the norm of the weights: what rounding takes at each step. */
+/* One comparison. In training of N steps with the tolerance d for gradients, the loss of step k has the tolerance k d,
+ * and how far a tensor moved N d. Its slack is measured as above over the N steps; besides there is N e/2 times the
+ * norm of the weights, e being the epsilon of the backend's reals: what rounding takes from them at each step. */
 typedef struct crs_gradcheck_part {
     crs_gradcheck_kind kind;
     char name[64]; /* the backend's; the oracle's where it is compared with differences */
