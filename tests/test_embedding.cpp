@@ -57,6 +57,10 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
     operation.shapes = {{5, 6, 7, 3},     {1, 1, 1, 1},   {1, 9, 4, 5},        {9, 1, 4, 1},   {3, 4, 1, 2},
                         {4, 3, 1000, 5},  {6, 7, 11, 31}, {6, 7, 11, 32},      {6, 7, 11, 33}, {6, 7, 11, 65},
                         {40, 33, 50, 16}, {2, 2, 3, 64},  {50, 40, 9, 7, true}};
+    /* Around the sizes at which ids take a byte more: sorted ids must not lose it. */
+    for (const int64_t V : {256, 257, 65536, 65537})
+        operation.shapes.push_back({9, 11, V, 2});
+    operation.shapes.push_back({200, 171, 30, 1}); /* long enough for sums of sums of sums */
     operation.inputs = inputs_of;
     operation.run = run;
     operation.reference = reference;

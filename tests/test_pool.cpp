@@ -2,6 +2,8 @@
 #include "live.hpp"
 #include "operation.hpp"
 
+#include <cmath>
+
 namespace crs {
 namespace {
 
@@ -76,6 +78,30 @@ Numbers reference(const Shape &s, const Numbers &in) {
     return {{"y", y}, {"argmax", argmax}, {"dx", dx}};
 }
 
+/* A NaN is the maximum, the first of several is, and a dead one is nobody's. */
+Verdict check_nan(const Backend &under_test) {
+    const Device device(under_test, 2);
+    const Shape s = {40, 3, 2, CRS_POOL_MAX, Live::middle};
+    const double nan = std::nan("");
+    Numbers in = inputs_of(s);
+    in["start"] = {2, 0, 3};
+    in["len"] = {37, 40, 30};
+    const auto at = [&](int64_t t, int64_t b, int64_t f) -> double & { return in["x"][(t * s.B + b) * s.F + f]; };
+    for (double &x : in["x"])
+        x = 1;
+    at(2, 0, 0) = at(38, 0, 0) = nan;
+    at(17, 1, 1) = at(16, 1, 1) = nan;
+    at(2, 2, 0) = at(33, 2, 0) = nan;
+    Result result;
+    CRS_TRY(run(device, s, in, &result));
+    const std::vector<double> want = {2, 2, 0, 16, 3, 3}, &got = result.at("argmax").values;
+    for (size_t k = 0; k < want.size(); k++)
+        if (got[k] != want[k] || std::isnan(result.at("y").values[k]) != (k == 0 || k == 3))
+            return Verdict::fail(format("output %zu: maximum %g of step %g, want step %g", k, result.at("y").values[k],
+                                        got[k], want[k]));
+    return Verdict::pass();
+}
+
 } // namespace
 
 Verdict check_operation(const Backend &under_test, const Backend &oracle) {
@@ -93,6 +119,7 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
         operation.shapes.push_back({1, 1, 1, kind, Live::all});
         operation.shapes.push_back({8, 1, 4, kind, Live::left});
         operation.shapes.push_back({60, 41, 24, kind, Live::middle});
+        operation.shapes.push_back({700, 2, 1, kind, Live::ragged});
     }
     operation.inputs = inputs_of;
     operation.run = run;
@@ -100,6 +127,7 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
     operation.terms = [](const Shape &s) { return static_cast<double>(s.T); };
     operation.backward = true;
     CRS_TRY(check_shapes(operation, under_test, oracle));
+    CRS_TRY(check_nan(under_test));
     return check_gradients(operation, under_test, small, {{"y", "dy"}}, {{"dx", "x"}});
 }
 
