@@ -4,6 +4,7 @@
 
 #include "philox.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace crs {
@@ -17,7 +18,7 @@ struct Shape {
     double input_rate = 0, recurrent_rate = 0;
     bool training = true, dy = true, dh_last = true, dx = true, h_last = true;
     crs_activation activation = CRS_TANH;
-    double scale = 1; /* of the inputs */
+    double scale = 1; /* of the inputs; a small one is the biases' too */
 
     int64_t row() const {
         return ldy ? ldy : H;
@@ -57,7 +58,7 @@ Numbers inputs_of(const Cell &cell, const Shape &s) {
     in["x"] = random.reals(s.T * s.B * s.I, s.scale);
     in["W"] = random.reals(rows * s.I, 1.5 / std::sqrt(static_cast<double>(s.I)));
     in["R"] = random.reals(rows * s.H, 1.5 / std::sqrt(static_cast<double>(s.H)));
-    in["b"] = random.reals(rows, 0.5);
+    in["b"] = random.reals(rows, 0.5 * std::min(1.0, s.scale));
     in["dy"] = random.reals(s.T * s.B * s.H);
     in["dh_last"] = random.reals(s.B * s.H);
     in["dW"] = random.reals(rows * s.I);
@@ -66,33 +67,45 @@ Numbers inputs_of(const Cell &cell, const Shape &s) {
     return in;
 }
 
-Verdict run(const Cell &cell, const Device &device, const Shape &s, const Numbers &in, Result *result) {
-    Bench bench(device);
-    const int64_t ld = s.row(), steps = s.T * s.B;
+/* The arguments of forward, with their memory. */
+crs_recurrent place_forward(const Cell &cell, const Device &device, const Shape &s, const Numbers &in, Bench *bench) {
+    const int64_t ld = s.row();
     crs_step_state state = {};
     state.step = step_number;
     crs_recurrent a = sizes_of(s);
-    a.steps = steps_of(bench, s.T, s.B, in);
-    a.state = bench.state_input(state);
-    a.x = bench.input("x", in.at("x"));
-    a.W = bench.input("W", in.at("W"));
-    a.R = bench.input("R", in.at("R"));
-    a.b = bench.input("b", in.at("b"));
-    a.y = bench.output("y", Layout(steps, s.H, ld, s.first));
-    a.h_last = s.h_last ? bench.output("h_last", Layout(s.B, s.H, ld, s.first)) : nullptr;
-    a.reserve = bench.scratch("reserve", (device.ops().*cell.reserve)(device.handle(), &a));
+    a.steps = steps_of(*bench, s.T, s.B, in);
+    a.state = bench->state_input(state);
+    a.x = bench->input("x", in.at("x"));
+    a.W = bench->input("W", in.at("W"));
+    a.R = bench->input("R", in.at("R"));
+    a.b = bench->input("b", in.at("b"));
+    a.y = bench->output("y", Layout(s.T * s.B, s.H, ld, s.first));
+    a.h_last = s.h_last ? bench->output("h_last", Layout(s.B, s.H, ld, s.first)) : nullptr;
+    a.reserve = bench->scratch("reserve", (device.ops().*cell.reserve)(device.handle(), &a));
+    return a;
+}
+
+/* What backward needs besides. */
+void place_backward(const Shape &s, const Numbers &in, Bench *bench, crs_recurrent *a) {
+    const int64_t ld = s.row(), steps = s.T * s.B;
+    a->dy = s.dy ? bench->input("dy", in.at("dy"), Layout(steps, s.H, ld, s.first)) : nullptr;
+    a->dh_last = s.dh_last ? bench->input("dh_last", in.at("dh_last"), Layout(s.B, s.H, ld, s.first)) : nullptr;
+    a->dx = s.dx ? bench->output("dx", steps * s.I) : nullptr;
+    a->dW = bench->added("dW", in.at("dW"));
+    a->dR = bench->added("dR", in.at("dR"));
+    a->db = bench->added("db", in.at("db"));
+}
+
+Verdict run(const Cell &cell, const Device &device, const Shape &s, const Numbers &in, Result *result) {
+    Bench bench(device);
+    crs_recurrent a = place_forward(cell, device, s, in, &bench);
     bench.call("forward", device.ops().*cell.forward, a);
     if (s.training) {
-        a.dy = s.dy ? bench.input("dy", in.at("dy"), Layout(steps, s.H, ld, s.first)) : nullptr;
-        a.dh_last = s.dh_last ? bench.input("dh_last", in.at("dh_last"), Layout(s.B, s.H, ld, s.first)) : nullptr;
-        a.dx = s.dx ? bench.output("dx", steps * s.I) : nullptr;
-        a.dW = bench.added("dW", in.at("dW"));
-        a.dR = bench.added("dR", in.at("dR"));
-        a.db = bench.added("db", in.at("db"));
+        place_backward(s, in, &bench, &a);
         bench.call("backward", device.ops().*cell.backward, a);
     }
     CRS_TRY(bench.finish(result));
-    for (int64_t k = 0; s.training && s.dx && k < steps * s.I; k++)
+    for (int64_t k = 0; s.training && s.dx && k < s.T * s.B * s.I; k++)
         if (!is_live(in, s.T, k / s.I / s.B, k / s.I % s.B) && result->at("dx").values[static_cast<size_t>(k)] != 0)
             return Verdict::fail(format("dx[%lld] is of a dead step and not zero", static_cast<long long>(k)));
     return Verdict::pass();
@@ -146,7 +159,7 @@ std::vector<Shape> shapes_of(crs_activation activation) {
     shapes.push_back({6, 1, 2, 3, Live::left, true});
     shapes.push_back({4, 3, 7, 1, Live::ragged});
     shapes.push_back({3, 4, 1, 9, Live::middle, true});
-    for (const int64_t H : {31, 32, 33, 64, 65})
+    for (const int64_t H : {16, 17, 31, 32, 33, 64, 65})
         shapes.push_back({4, 5, H % 2 ? 20 : H, H, Live::ragged, H % 2 == 0});
     shapes.push_back({66, 17, 9, 48, Live::ragged}); /* many rows in all: sums long enough to be cut */
 
@@ -175,6 +188,9 @@ std::vector<Shape> shapes_of(crs_activation activation) {
     saturated.scale = 100; /* sigmoid and tanh at their ends; ReLU has none */
     if (activation == CRS_TANH)
         shapes.push_back(saturated);
+    Shape quiet = {4, 4, 5, 6, Live::ragged};
+    quiet.scale = 1e-3; /* near zero tanh must keep its relative error */
+    shapes.push_back(quiet);
     for (Shape &shape : shapes)
         shape.activation = activation;
     return shapes;
@@ -212,12 +228,43 @@ Verdict check_reserve(const Cell &cell, const Backend &under_test) {
     return Verdict::pass();
 }
 
+/* A forced variant is not replaced by another one where it cannot run: it refuses, and says how many units are too
+ * many.
+ */
+Verdict check_refusal(const Cell &cell, const Backend &under_test) {
+    if (under_test.largest_H == 0)
+        return Verdict::pass();
+    const Device device(under_test, 1);
+    const Shape s = {2, 3, 2, under_test.largest_H + 1};
+    const Numbers in = inputs_of(cell, s);
+    Bench bench(device);
+    Result result;
+    crs_recurrent a = place_forward(cell, device, s, in, &bench);
+    place_backward(s, in, &bench, &a);
+    CRS_TRY(bench.finish(&result));
+    for (const auto slot : {cell.forward, cell.backward}) {
+        const crs_status status = (device.ops().*slot)(device.handle(), &a);
+        const std::string why = device.ops().explain(device.handle());
+        if (status != CRS_ERR_UNSUPPORTED || why.find(std::to_string(s.H)) == std::string::npos)
+            return Verdict::fail(format("%s: not refused: status %d, '%s'", s.text().c_str(), status, why.c_str()));
+    }
+    return Verdict::pass();
+}
+
+std::vector<Shape> held_by(const Backend &backend, const std::vector<Shape> &shapes) {
+    std::vector<Shape> held;
+    for (const Shape &shape : shapes)
+        if (backend.largest_H == 0 || shape.H <= backend.largest_H)
+            held.push_back(shape);
+    return held;
+}
+
 } // namespace
 
 Verdict check_recurrent(const Cell &cell, const Backend &under_test, const Backend &oracle) {
     for (const crs_activation activation : cell.activations) {
         Operation<Shape> operation;
-        operation.shapes = shapes_of(activation);
+        operation.shapes = held_by(under_test, shapes_of(activation));
         operation.inputs = [&cell](const Shape &s) { return inputs_of(cell, s); };
         operation.run = [&cell](const Device &device, const Shape &s, const Numbers &in, Result *result) {
             return run(cell, device, s, in, result);
@@ -230,6 +277,7 @@ Verdict check_recurrent(const Cell &cell, const Backend &under_test, const Backe
                                 {{"y", "dy"}, {"h_last", "dh_last"}},
                                 {{"dx", "x"}, {"dW", "W"}, {"dR", "R"}, {"db", "b"}}));
     }
+    CRS_TRY(check_refusal(cell, under_test));
     return check_reserve(cell, under_test);
 }
 

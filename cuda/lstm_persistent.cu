@@ -1,0 +1,319 @@
+/* LSTM, variant "persistent": all steps of a sequence in one kernel, one block for each row of the batch. The recurrent
+ * weights stay in registers for the whole sequence, the state goes from step to step through shared memory behind one
+ * barrier, and a block runs its own live steps only. Products over all steps (inputs, weight gradients) are
+ * recurrent.cu's, and precision TF32 is theirs alone: in here everything is single precision.
+ *
+ * Four threads serve a unit, one for each gate. H is padded to UNITS: a unit that is not there has no weights and no
+ * inputs, which makes its state and its gradients zeros. */
+#include "live.cuh"
+#include "lstm.cuh"
+#include "philox.cuh"
+
+static constexpr unsigned ALL_LANES = 0xffffffff;
+
+/* ---- arithmetic ---- */
+
+/* tanh(x) or sigmoid(x) by the same instructions, so that the lanes of a warp need not wait for each other. From
+ * e = exp(-2|x|) or exp(-|x|), which cannot overflow; tanh near zero, where 1 - e would lose digits, by a minimax fit
+ * to (tanh(x) / x - 1) / x^2. No fast exponential: expf is good to 1 ulp, and __fdividef to 2 ulp for denominators such
+ * as these, in 1..2; the result is within 4e-7 of the truth, relatively, also where it is small. A NaN stays one. */
+static __device__ __forceinline__ float activate(float x, bool is_tanh) {
+    const float size = fabsf(x), e = expf(is_tanh ? -2 * size : -size);
+    const float y = __fdividef(is_tanh ? 1 - e : x < 0 ? e : 1, 1 + e);
+    const float s = size * size;
+    const float p = ((0.017241491f * s - 0.053045493f) * s + 0.13325879f) * s - 0.33333144f;
+    return is_tanh ? copysignf(size < 0.5f ? size + size * s * p : y, x) : y;
+}
+
+/* Sums over lanes: of the four lanes that differ in the bits `distance` and 2 * distance of their number, the first
+ * gets the sum of all sums[0], the second that of all sums[1], and so on. */
+static __device__ __forceinline__ float sum_lanes(const float (&sums)[4], int lane, int distance) {
+    const bool odd = lane & distance, high = lane & (2 * distance);
+    float a = high ? sums[2] : sums[0], b = high ? sums[3] : sums[1];
+    a += __shfl_xor_sync(ALL_LANES, high ? sums[0] : sums[2], 2 * distance);
+    b += __shfl_xor_sync(ALL_LANES, high ? sums[1] : sums[3], 2 * distance);
+    return (odd ? b : a) + __shfl_xor_sync(ALL_LANES, odd ? a : b, distance);
+}
+
+/* The sum over the four lanes of a unit, in each of them. */
+static __device__ __forceinline__ float sum_unit(float value) {
+    value += __shfl_xor_sync(ALL_LANES, value, 2);
+    return value + __shfl_xor_sync(ALL_LANES, value, 1);
+}
+
+/* What the four gates of a unit have, in each of its lanes. */
+static __device__ __forceinline__ float4 gates_of_unit(float value) {
+    float4 all;
+    all.x = __shfl_sync(ALL_LANES, value, 0, 4);
+    all.y = __shfl_sync(ALL_LANES, value, 1, 4);
+    all.z = __shfl_sync(ALL_LANES, value, 2, 4);
+    all.w = __shfl_sync(ALL_LANES, value, 3, 4);
+    return all;
+}
+
+/* ---- what a thread works on ---- */
+
+struct persistent_thread {
+    int unit, gate;
+    bool exists; /* unit < H */
+    int64_t row;
+    live_steps live;
+    int64_t n;                /* live steps */
+    int64_t first, direction; /* the first one in running order, and from one to the next */
+    int64_t before, before_n; /* dead steps before the live ones in running order: the state is zero */
+    int64_t behind, behind_n; /* dead steps after them: the state is the last live one */
+    float recurrent_factor;   /* of the recurrent mask; 1: no mask */
+
+    __device__ __forceinline__ explicit persistent_thread(const recurrence &r)
+        : unit((int)threadIdx.x / 4), gate((int)threadIdx.x % 4), exists(unit < r.a.H), row(blockIdx.x),
+          live(r.a.steps, row), n(live.end - live.first) {
+        const bool reverse = r.a.reverse != 0;
+        const int64_t T = r.a.steps.T;
+        first = reverse ? live.end - 1 : live.first;
+        direction = reverse ? -1 : 1;
+        before = reverse ? live.end : 0;
+        before_n = reverse ? T - live.end : live.first;
+        behind = reverse ? 0 : live.end;
+        behind_n = reverse ? live.first : T - live.end;
+        recurrent_factor = 1;
+        if (r.h_masked && exists)
+            recurrent_factor = mask_generator(r.a.recurrent_mask, r.a.state)(row * r.a.H + unit);
+    }
+    /* Which of the T*B rows of memory step t is. */
+    __device__ __forceinline__ int64_t at(const recurrence &r, int64_t t) const {
+        return t * r.a.steps.B + row;
+    }
+};
+
+/* ---- forward ---- */
+
+/* Dead steps: every lane of a unit writes a quarter of them. h_masked is only there to be finite where the gradients of
+ * the gates are zero. */
+static __device__ __forceinline__ void fill_dead(const recurrence &r, const persistent_thread &thread, int64_t from,
+                                                 int64_t n, float h) {
+    for (int64_t t = from + thread.gate; thread.exists && t < from + n; t += 4) {
+        ((float *)r.a.y)[thread.at(r, t) * r.a.ldy + thread.unit] = h;
+        if (r.h_masked)
+            r.h_masked[thread.at(r, t) * r.a.H + thread.unit] = 0;
+    }
+}
+
+/* At most 128 registers. Thread (unit, gate) holds the weights from a quarter of the units, which it is the gate's turn
+ * to read from shared memory, to all gates of its unit; after the sums over lanes it has the sum of its own gate. */
+template <int UNITS> static __global__ void __launch_bounds__(4 * UNITS) persistent_forward(recurrence r) {
+    CUDA_SHARED_ARRAY(float4, h_shared,
+                      2 * UNITS / 4); /* two in turn: h before a step is read, h after it is written */
+    const persistent_thread thread(r);
+    const int unit = thread.unit, gate = thread.gate;
+    const int64_t H = r.a.H, B = r.a.steps.B, n = thread.n;
+    const bool training = r.a.training != 0;
+
+    float weights[4][UNITS / 4];
+#pragma unroll
+    for (int g = 0; g < 4; g++)
+#pragma unroll
+        for (int i = 0; i < UNITS / 4; i++) {
+            const int from = i / 4 * 16 + gate * 4 + i % 4;
+            weights[g][i] = thread.exists && from < H ? ((const float *)r.a.R)[(g * H + unit) * H + from] : 0;
+        }
+    const float bias = thread.exists ? ((const float *)r.a.b)[gate * H + unit] : 0;
+
+    /* Inputs are fetched two steps before they are needed. */
+    float *z = r.gates + thread.at(r, thread.first) * 4 * H + gate * H + unit;
+    const int64_t z_stride = thread.direction * B * 4 * H;
+    const float *z_ahead = z;
+    float input = thread.exists && n > 0 ? *z_ahead : 0;
+    z_ahead += z_stride;
+    float next_input = thread.exists && n > 1 ? *z_ahead : 0;
+
+    /* Of a unit's lanes the first keeps h in shared memory, the others write h, c and the masked h before the step. */
+    float *out = (float *)r.a.y;
+    int64_t width = r.a.ldy;
+    bool writes = gate == 1;
+    if ((gate == 2 && training) || (gate == 3 && r.h_masked)) {
+        out = gate == 2 ? r.cells : r.h_masked;
+        width = H;
+        writes = true;
+    }
+    writes = writes && thread.exists;
+    out += thread.at(r, thread.first) * width + unit;
+    const int64_t out_stride = thread.direction * B * width;
+
+    float *const h_write = reinterpret_cast<float *>(h_shared) + unit;
+    float c = 0, h = 0, h_masked = 0;
+    if (gate == 0)
+        h_write[0] = 0;
+    __syncthreads();
+    for (int64_t k = 0; k < n; k++) {
+        z_ahead += z_stride;
+        const float far_input = thread.exists && k + 2 < n ? *z_ahead : 0;
+        float sums[4] = {};
+#pragma unroll
+        for (int i = 0; i < UNITS / 16; i++) {
+            const float4 from = h_shared[(k & 1) * (UNITS / 4) + i * 4 + gate];
+#pragma unroll
+            for (int g = 0; g < 4; g++) {
+                sums[g] += weights[g][i * 4] * from.x;
+                sums[g] += weights[g][i * 4 + 1] * from.y;
+                sums[g] += weights[g][i * 4 + 2] * from.z;
+                sums[g] += weights[g][i * 4 + 3] * from.w;
+            }
+        }
+        const float activated = activate(sum_lanes(sums, gate, 1) + (input + bias), gate == 2);
+        const float4 ifgo = gates_of_unit(activated);
+        c = ifgo.y * c + ifgo.x * ifgo.z;
+        h = ifgo.w * activate(c, true);
+        if (writes)
+            *out = gate == 1 ? h : gate == 2 ? c : h_masked;
+        h_masked = h * thread.recurrent_factor;
+        if (gate == 0)
+            h_write[(~k & 1) * UNITS] = h_masked;
+        if (training && thread.exists)
+            *z = activated;
+        z += z_stride;
+        out += out_stride;
+        input = next_input;
+        next_input = far_input;
+        __syncthreads();
+    }
+    fill_dead(r, thread, thread.before, thread.before_n, 0);
+    fill_dead(r, thread, thread.behind, thread.behind_n, h);
+    if (r.a.h_last && thread.exists && gate == 0)
+        ((float *)r.a.h_last)[thread.row * r.a.ldy + unit] = h;
+}
+
+/* ---- backward ---- */
+
+/* What a step needs from memory; fetched two steps before. */
+struct persistent_inputs {
+    float gate, c_before, dy;
+};
+
+/* The gradient that reaches the last live state from behind it: from the final state and from the dead steps, which
+ * have copied it. */
+static __device__ __forceinline__ float gradient_from_behind(const recurrence &r, const persistent_thread &thread) {
+    const float *dy = (const float *)r.a.dy, *dh_last = (const float *)r.a.dh_last;
+    float sum = 0;
+    for (int64_t t = thread.behind + thread.gate; dy && thread.exists && t < thread.behind + thread.behind_n; t += 4)
+        sum += dy[thread.at(r, t) * r.a.ldy + thread.unit];
+    sum = sum_unit(sum);
+    return dh_last && thread.exists ? sum + dh_last[thread.row * r.a.ldy + thread.unit] : sum;
+}
+
+static __device__ __forceinline__ void clear_dead_gates(const recurrence &r, const persistent_thread &thread,
+                                                        int64_t from, int64_t n) {
+    for (int64_t t = from; thread.exists && t < from + n; t++)
+        r.gates[thread.at(r, t) * 4 * r.a.H + thread.gate * r.a.H + thread.unit] = 0;
+}
+
+/* At most 128 registers. For the product with R the threads are dealt out anew: sixteen serve four units, which they
+ * give their share of the gradient, each from the gates of every sixteenth unit. After the sums over lanes every thread
+ * has the gradient of its own unit. */
+template <int UNITS> static __global__ void __launch_bounds__(4 * UNITS) persistent_backward(recurrence r) {
+    CUDA_SHARED_ARRAY(float4, dz_shared, 2 * UNITS); /* the gates' gradients of a unit; two in turn */
+    const persistent_thread thread(r);
+    const int unit = thread.unit, gate = thread.gate, lane = (int)threadIdx.x % 16, to = (int)threadIdx.x / 16 * 4;
+    const int64_t H = r.a.H, B = r.a.steps.B, n = thread.n;
+
+    float weights[UNITS / 16][4][4];
+#pragma unroll
+    for (int i = 0; i < UNITS / 16; i++)
+#pragma unroll
+        for (int g = 0; g < 4; g++)
+#pragma unroll
+            for (int q = 0; q < 4; q++) {
+                const int from = i * 16 + lane;
+                weights[i][g][q] = from < H && to + q < H ? ((const float *)r.a.R)[(g * H + from) * H + to + q] : 0;
+            }
+
+    const int64_t last = thread.at(r, thread.first + (n - 1) * thread.direction);
+    const int64_t z_stride = -thread.direction * B * 4 * H, c_stride = -thread.direction * B * H;
+    const int64_t dy_stride = -thread.direction * B * r.a.ldy;
+    float *z = r.gates + last * 4 * H + gate * H + unit;
+    const float *z_ahead = z, *c_ahead = r.cells + last * H + unit;
+    const float *dy_ahead = (const float *)(r.a.dy ? r.a.dy : r.a.y) + last * r.a.ldy + unit;
+    const bool has_dy = r.a.dy && thread.exists;
+    float c = thread.exists && n > 0 ? *c_ahead : 0;
+    const auto fetch = [&](int64_t k) {
+        persistent_inputs inputs;
+        c_ahead += c_stride;
+        inputs.gate = thread.exists && k >= 0 ? *z_ahead : 0;
+        inputs.c_before = thread.exists && k > 0 ? *c_ahead : 0;
+        inputs.dy = has_dy && k >= 0 ? *dy_ahead : 0;
+        z_ahead += z_stride;
+        dy_ahead += dy_stride;
+        return inputs;
+    };
+    persistent_inputs now = fetch(n - 1), next = fetch(n - 2);
+    now.dy += gradient_from_behind(r, thread);
+
+    float *const dz_write = reinterpret_cast<float *>(dz_shared) + threadIdx.x;
+    float dc = 0;
+    dz_write[0] = 0;
+    __syncthreads();
+    for (int64_t k = n - 1, turn = 0; k >= 0; k--, turn ^= 1) {
+        const persistent_inputs far = fetch(k - 2);
+        float sums[4] = {};
+#pragma unroll
+        for (int i = 0; i < UNITS / 16; i++) {
+            const float4 dz = dz_shared[turn * UNITS + i * 16 + lane];
+#pragma unroll
+            for (int q = 0; q < 4; q++) {
+                sums[q] += weights[i][0][q] * dz.x;
+                sums[q] += weights[i][1][q] * dz.y;
+                sums[q] += weights[i][2][q] * dz.z;
+                sums[q] += weights[i][3][q] * dz.w;
+            }
+        }
+        const float dh = sum_unit(sum_lanes(sums, lane, 4)) * thread.recurrent_factor + now.dy;
+        const float4 ifgo = gates_of_unit(now.gate);
+        const float tanh_c = activate(c, true), d = dc + dh * ifgo.w * (1 - tanh_c * tanh_c);
+        const float dgate = gate == 0   ? d * ifgo.z
+                            : gate == 1 ? d * now.c_before
+                            : gate == 2 ? d * ifgo.x
+                                        : dh * tanh_c;
+        const float dz = dgate * (gate == 2 ? 1 - now.gate * now.gate : now.gate * (1 - now.gate));
+        dc = d * ifgo.y;
+        dz_write[(turn ^ 1) * 4 * UNITS] = dz;
+        if (thread.exists)
+            *z = dz;
+        z += z_stride;
+        c = now.c_before;
+        now = next;
+        next = far;
+        __syncthreads();
+    }
+    clear_dead_gates(r, thread, thread.before, thread.before_n);
+    clear_dead_gates(r, thread, thread.behind, thread.behind_n);
+}
+
+/* ---- the slots ---- */
+
+static crs_status launch_rows(crs_device *device, const recurrence &r, void (*units_16)(recurrence),
+                              void (*units_32)(recurrence), void (*units_64)(recurrence)) {
+    const int units = r.a.H <= 16 ? 16 : r.a.H <= 32 ? 32 : LSTM_PERSISTENT_UNITS;
+    return cuda_launch(device,
+                       units == 16   ? units_16
+                       : units == 32 ? units_32
+                                     : units_64,
+                       dim3((unsigned)r.a.steps.B), dim3(4 * units), 0, r);
+}
+
+size_t cuda_lstm_persistent_reserve(const crs_recurrent *a) {
+    recurrence r;
+    return cuda_recurrent_lay_out(a, 4, true, false, &r);
+}
+
+crs_status cuda_lstm_persistent_forward(crs_device *device, const crs_recurrent *a) {
+    recurrence r;
+    cuda_recurrent_lay_out(a, 4, true, false, &r);
+    CRS_TRY(cuda_recurrent_inputs(device, r));
+    return launch_rows(device, r, persistent_forward<16>, persistent_forward<32>, persistent_forward<64>);
+}
+
+crs_status cuda_lstm_persistent_backward(crs_device *device, const crs_recurrent *a) {
+    recurrence r;
+    cuda_recurrent_lay_out(a, 4, true, false, &r);
+    CRS_TRY(launch_rows(device, r, persistent_backward<16>, persistent_backward<32>, persistent_backward<64>));
+    return cuda_recurrent_gradients(device, r);
+}
