@@ -18,8 +18,7 @@ extern "C" const char *__tsan_default_options() {
 class Backends : public testing::TestWithParam<Backend> {
   protected:
     void SetUp() override {
-        if (device.status() == CRS_ERR_NO_DEVICE)
-            GTEST_SKIP() << device.opened().why();
+        CRS_SKIP_WITHOUT_DEVICE(device);
         ASSERT_TRUE(device.opened().ok()) << device.opened().why();
     }
     const crs_ops &ops = *GetParam().ops;

@@ -152,22 +152,38 @@ TEST_P(Gradients, AgreeWithFiniteDifferences) {
     EXPECT_TRUE(verdict.ok()) << verdict.why();
 }
 
+std::string name_of(size_t index) {
+    std::string name = std::to_string(index);
+    for (const char *c = cases[index].line; *c; c++)
+        name += isalnum(static_cast<unsigned char>(*c)) ? *c : '_';
+    return name;
+}
+INSTANTIATE_TEST_SUITE_P(Lines, Gradients, testing::ValuesIn(cases),
+                         [](const auto &param) { return name_of(param.index); });
+
+/* Every float backend, and every variant of its LSTM. */
+class FloatGradients : public testing::TestWithParam<std::pair<size_t, crs::Backend>> {};
+
 /* The same parameters (representable as float), batch and masks: all that differs is rounding. */
-TEST_P(Gradients, OfFloatAgreeWithDouble) {
-    const crs::BackendHandle narrow = crs::open_backend("cpu"), wide = crs::open_backend("cpu-double");
-    Experiment got(GetParam(), narrow), want(GetParam(), wide);
+TEST_P(FloatGradients, AgreeWithDouble) {
+    const auto &[index, backend] = GetParam();
+    CRS_SKIP_WITHOUT_DEVICE(crs::Device(backend, 1));
+    const crs::BackendHandle narrow = crs::open_backend(backend), wide = crs::open_backend("cpu-double");
+    Experiment got(cases[index], narrow), want(cases[index], wide);
     ASSERT_TRUE(got.ready && want.ready);
     const Verdict verdict = compare_tensors(got.model.get(), got.gradient(), want.gradient(), 1e-5);
     EXPECT_TRUE(verdict.ok()) << verdict.why();
 }
 
-std::string case_name(const testing::TestParamInfo<Case> &info) {
-    std::string name = std::to_string(info.index);
-    for (const char *c = info.param.line; *c; c++)
-        name += isalnum(static_cast<unsigned char>(*c)) ? *c : '_';
-    return name;
+std::vector<std::pair<size_t, crs::Backend>> lines_and_backends() {
+    std::vector<std::pair<size_t, crs::Backend>> all;
+    for (const crs::Backend &backend : crs::backends_for("lstm"))
+        for (size_t i = 0; i < std::size(cases) && backend.ops->real_size == sizeof(float); i++)
+            all.emplace_back(i, backend);
+    return all;
 }
-INSTANTIATE_TEST_SUITE_P(Lines, Gradients, testing::ValuesIn(cases), case_name);
+INSTANTIATE_TEST_SUITE_P(Lines, FloatGradients, testing::ValuesIn(lines_and_backends()),
+                         [](const auto &param) { return param.param.second.name + "_" + name_of(param.param.first); });
 
 void PrintTo(const Case &c, std::ostream *out) {
     *out << c.line;

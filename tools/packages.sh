@@ -10,7 +10,7 @@ build | test) ;;
 *) echo "usage: tools/packages.sh build|test" >&2 && exit 2 ;;
 esac
 if [ "$1" = test ]; then
-  packages+=(g++ git clang clang-format clang-tidy libclang-rt-dev libomp-dev libgtest-dev python3 man-db)
+  packages+=(g++ git clang clang-format clang-tidy libclang-rt-dev libomp-dev libgtest-dev python3 python3-pip gcovr man-db)
 fi
 
 if ! command -v dpkg-query >/dev/null; then

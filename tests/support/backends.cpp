@@ -4,18 +4,30 @@
 extern "C" {
 extern const crs_ops cpu_f32_ops;
 extern const crs_ops cpu_f64_ops;
+#if CRS_WITH_CUDA
+extern const crs_ops cuda_ops;
+#endif
 }
 
 namespace crs {
 
 static const crs_device_options automatic = {-1, 0, nullptr, CRS_FLOAT32};
 static const crs_device_options lstm_simple = {-1, 0, "simple", CRS_FLOAT32};
+#if CRS_WITH_CUDA
+static const crs_device_options lstm_steps = {-1, 0, "steps", CRS_FLOAT32};
+static const crs_device_options lstm_persistent = {-1, 0, "persistent", CRS_FLOAT32};
+#endif
 
 static const std::vector<Backend> &all() {
     static const std::vector<Backend> backends = {
         {"cpu", &cpu_f32_ops, automatic, ""},
         {"cpu_double", &cpu_f64_ops, automatic, ""},
         {"cpu_lstm_simple", &cpu_f32_ops, lstm_simple, "lstm"},
+#if CRS_WITH_CUDA
+        {"cuda", &cuda_ops, automatic, ""},
+        {"cuda_lstm_steps", &cuda_ops, lstm_steps, "lstm"},
+        {"cuda_lstm_persistent", &cuda_ops, lstm_persistent, "lstm", 64},
+#endif
     };
     return backends;
 }

@@ -14,7 +14,8 @@ struct Backend {
     std::string name; /* as it stands in the test's name */
     const crs_ops *ops;
     crs_device_options options;
-    std::string only; /* the one operation it is worth running for, or "": all */
+    std::string only;      /* the one operation it is worth running for, or "": all */
+    int64_t largest_H = 0; /* hidden units that a forced variant holds at most; 0: any number */
 };
 
 std::ostream &operator<<(std::ostream &out, const Backend &backend);
@@ -24,6 +25,16 @@ std::vector<Backend> backends_for(const std::string &operation);
 
 /* The backend that the others are measured against: the CPU in double. */
 const Backend &oracle();
+
+/* At the start of a test: skips it where the device's kind is not there, which GoogleTest prints and counts; a failure
+ * where CRS_REQUIRE_CUDA says that it must be. */
+#define CRS_SKIP_WITHOUT_DEVICE(device)                                                                                \
+    do {                                                                                                               \
+        if ((device).status() == CRS_ERR_NO_DEVICE && CRS_REQUIRE_CUDA)                                                \
+            FAIL() << "CRS_REQUIRE_CUDA, but " << (device).opened().why();                                             \
+        if ((device).status() == CRS_ERR_NO_DEVICE)                                                                    \
+            GTEST_SKIP() << (device).opened().why();                                                                   \
+    } while (0)
 
 /* An open device of a backend. */
 class Device {

@@ -2,7 +2,7 @@
 #ifndef CRS_TESTS_NETWORK_HPP
 #define CRS_TESTS_NETWORK_HPP
 
-#include "verdict.hpp"
+#include "backends.hpp"
 
 #include <carousel/carousel.h>
 
@@ -31,6 +31,13 @@ inline BackendHandle open_backend(const std::string &spec, int threads = 1) {
     const crs_device_options options = {-1, threads, nullptr, CRS_FLOAT32};
     crs_backend_open(spec.c_str(), &options, &backend, nullptr);
     return BackendHandle(backend);
+}
+
+/* One of the list of backends under test, with its variant. */
+inline BackendHandle open_backend(const Backend &backend) {
+    crs_backend *opened = nullptr;
+    crs__backend_open_ops(backend.ops, &backend.options, nullptr, &opened, nullptr);
+    return BackendHandle(opened);
 }
 
 inline BackendHandle open_table(const crs_ops *ops) {

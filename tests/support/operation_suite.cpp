@@ -9,11 +9,9 @@ using namespace crs;
 
 class Operations : public testing::TestWithParam<Backend> {
   protected:
-    /* A backend without its device is skipped, which GoogleTest prints and counts; any other failure is one. */
     void SetUp() override {
         const Device device(GetParam(), 1);
-        if (device.status() == CRS_ERR_NO_DEVICE)
-            GTEST_SKIP() << device.opened().why();
+        CRS_SKIP_WITHOUT_DEVICE(device);
     }
 };
 

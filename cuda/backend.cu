@@ -1,0 +1,221 @@
+/* The CUDA device: how it is found and opened, and the table of operations that the rest of the library sees. */
+#include "memory.cuh"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLAS_WORKSPACE ((size_t)32 << 20) /* what cuBLAS recommends for its newest architectures */
+
+/* ---- failures ---- */
+
+crs_status cuda_failed(const crs_device *device, cudaError_t error, const char *what) {
+    snprintf(device->explanation, sizeof device->explanation, "%.150s: %s", what, cudaGetErrorString(error));
+    cudaGetLastError(); /* else the next launch would report it once more */
+    return error == cudaErrorMemoryAllocation ? CRS_ERR_MEMORY : CRS_ERR_BACKEND;
+}
+
+crs_status cuda_blas_failed(const crs_device *device, cublasStatus_t error, const char *what) {
+    snprintf(device->explanation, sizeof device->explanation, "%.150s: %s", what, cublasGetStatusString(error));
+    return error == CUBLAS_STATUS_ALLOC_FAILED ? CRS_ERR_MEMORY : CRS_ERR_BACKEND;
+}
+
+/* ---- finding a device ---- */
+
+/* Asks the device whether this build has code for it. At most 8 registers. */
+static __global__ void any_kernel() {}
+
+/* How many devices there are. 0: `why` says why not. */
+static int device_count(char *why, size_t why_size) {
+    int count = 0, version = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error == cudaSuccess && count > 0)
+        return count;
+    cudaGetLastError();
+    cudaRuntimeGetVersion(&version);
+    if (error == cudaErrorInsufficientDriver)
+        snprintf(why, why_size, "no NVIDIA driver, or one older than CUDA %d.%d needs", version / 1000,
+                 version % 1000 / 10);
+    else if (error == cudaSuccess || error == cudaErrorNoDevice)
+        snprintf(why, why_size, "no NVIDIA GPU is visible");
+    else
+        snprintf(why, why_size, "looking for NVIDIA GPUs failed: %s", cudaGetErrorString(error));
+    return 0;
+}
+
+/* Makes device number `index` the current one and asks it what it is. */
+static crs_status look_at_device(int index, cudaDeviceProp *properties, char *why, size_t why_size) {
+    cudaFuncAttributes attributes;
+    cudaError_t error = cudaSetDevice(index);
+    if (error == cudaSuccess)
+        error = cudaGetDeviceProperties(properties, index);
+    if (error == cudaSuccess)
+        error = cudaFuncGetAttributes(&attributes, (const void *)any_kernel);
+    if (error == cudaSuccess)
+        return CRS_OK;
+    cudaGetLastError();
+    snprintf(why, why_size, "GPU %d cannot be used: %s", index, cudaGetErrorString(error));
+    return CRS_ERR_NO_DEVICE;
+}
+
+/* The device asked for, or the first usable one. */
+static crs_status choose_device(int wanted, int *index, cudaDeviceProp *properties, char *why, size_t why_size) {
+    const int count = device_count(why, why_size);
+    if (count == 0)
+        return CRS_ERR_NO_DEVICE;
+    if (wanted >= count) {
+        snprintf(why, why_size, "there is no GPU number %d: %d visible, counted from 0", wanted, count);
+        return CRS_ERR_NO_DEVICE;
+    }
+    for (*index = wanted < 0 ? 0 : wanted; *index < count; ++*index) {
+        const crs_status status = look_at_device(*index, properties, why, why_size);
+        if (status == CRS_OK || wanted >= 0)
+            return status;
+    }
+    return CRS_ERR_NO_DEVICE;
+}
+
+/* ---- opening ---- */
+
+static const struct {
+    const char *name;
+    lstm_variant variant;
+} variants[] = {
+    {"auto", lstm_variant::automatic}, {"steps", lstm_variant::steps}, {"persistent", lstm_variant::persistent}};
+
+static crs_status check_options(const crs_device_options *options, lstm_variant *lstm, char *why, size_t why_size) {
+    const char *name = options->lstm ? options->lstm : "auto";
+    for (const auto &known : variants)
+        if (strcmp(known.name, name) == 0) {
+            *lstm = known.variant;
+            return CRS_OK;
+        }
+    snprintf(why, why_size, "CUDA has no LSTM variant '%s'; use auto, steps or persistent", name);
+    return CRS_ERR_UNSUPPORTED;
+}
+
+static crs_status check_precision(const cudaDeviceProp &properties, crs_precision precision, char *why,
+                                  size_t why_size) {
+    if (precision == CRS_FLOAT32 || properties.major >= 8)
+        return CRS_OK;
+    snprintf(why, why_size, "%s has no TF32 (compute capability %d.%d, 8.0 is needed); use --precision float32",
+             properties.name, properties.major, properties.minor);
+    return CRS_ERR_UNSUPPORTED;
+}
+
+/* Stream, cuBLAS and staging. What was made stands in the device also on failure, for device_close. */
+static crs_status make_handles(crs_device *device, crs_precision precision) {
+    CUDA_TRY(device, cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
+    CRS_TRY(cuda_memory_alloc(device, BLAS_WORKSPACE, &device->blas_workspace));
+    CUDA_BLAS_TRY(device, cublasCreate(&device->blas));
+    CUDA_BLAS_TRY(device, cublasSetStream(device->blas, device->stream));
+    CUDA_BLAS_TRY(device, cublasSetWorkspace(device->blas, device->blas_workspace, BLAS_WORKSPACE));
+    CUDA_BLAS_TRY(device, cublasSetMathMode(device->blas,
+                                            precision == CRS_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH));
+    return cuda_staging_create(device);
+}
+
+static crs_status describe(crs_device *device, const cudaDeviceProp &properties, crs_precision precision) {
+    int runtime = 0, blas = 0;
+    CUDA_TRY(device, cudaRuntimeGetVersion(&runtime));
+    CUDA_BLAS_TRY(device, cublasGetVersion(device->blas, &blas));
+    snprintf(device->description, sizeof device->description,
+             "GPU %d, %.80s, compute capability %d.%d, %.1f GiB, CUDA %d.%d, cuBLAS %d, %s, lstm=%s", device->index,
+             properties.name, properties.major, properties.minor, (double)properties.totalGlobalMem / 1073741824.0,
+             runtime / 1000, runtime % 1000 / 10, blas, precision == CRS_TF32 ? "TF32" : "float32",
+             variants[(int)device->lstm].name);
+    return CRS_OK;
+}
+
+static void device_close(crs_device *device) {
+    if (!device)
+        return;
+    cudaSetDevice(device->index);
+    if (device->stream)
+        cudaStreamSynchronize(device->stream);
+    if (device->blas)
+        cublasDestroy(device->blas);
+    cuda_staging_free(device);
+    cuda_memory_free(device, device->scratch);
+    cuda_memory_free(device, device->blas_workspace);
+    if (device->stream)
+        cudaStreamDestroy(device->stream);
+    free(device);
+}
+
+static crs_status device_open(const crs_device_options *options, crs_device **device, char *why, size_t why_size) {
+    lstm_variant lstm;
+    cudaDeviceProp properties;
+    int index;
+    *device = NULL;
+    CRS_TRY(check_options(options, &lstm, why, why_size));
+    CRS_TRY(choose_device(options->index, &index, &properties, why, why_size));
+    CRS_TRY(check_precision(properties, options->precision, why, why_size));
+    crs_device *opened = (crs_device *)calloc(1, sizeof *opened);
+    if (!opened) {
+        snprintf(why, why_size, "out of memory");
+        return CRS_ERR_MEMORY;
+    }
+    opened->index = index;
+    opened->multiprocessors = properties.multiProcessorCount;
+    opened->shared_memory = (int)properties.sharedMemPerBlockOptin;
+    opened->lstm = lstm;
+    crs_status status = make_handles(opened, options->precision);
+    if (status == CRS_OK)
+        status = describe(opened, properties, options->precision);
+    if (status != CRS_OK) {
+        snprintf(why, why_size, "GPU %d, %s: %s", index, properties.name,
+                 opened->explanation[0] ? opened->explanation : "out of memory");
+        device_close(opened);
+        return status;
+    }
+    *device = opened;
+    return CRS_OK;
+}
+
+static const char *device_describe(const crs_device *device) {
+    return device->description;
+}
+
+static const char *device_explain(const crs_device *device) {
+    return device->explanation;
+}
+
+static crs_status device_sync(crs_device *device) {
+    CUDA_TRY(device, cudaStreamSynchronize(device->stream));
+    return CRS_OK;
+}
+
+/* ---- the table ---- */
+
+/* A program may have several devices open, and the runtime's current one is the calling thread's: every slot sets it.
+ */
+template <auto slot, class... Arguments> static crs_status on_device(crs_device *device, Arguments... arguments) {
+    device->explanation[0] = '\0';
+    CUDA_TRY(device, cudaSetDevice(device->index));
+    return slot(device, arguments...);
+}
+
+extern "C" {
+extern const crs_ops cuda_ops;
+const crs_ops cuda_ops = {"cuda",
+                          sizeof(float),
+                          device_open,
+                          device_close,
+                          device_describe,
+                          device_explain,
+                          on_device<cuda_memory_alloc>,
+                          cuda_memory_free, /* which device is current does not matter to it */
+                          on_device<cuda_memory_fill>,
+                          on_device<cuda_memory_copy>,
+                          on_device<cuda_memory_upload>,
+                          on_device<cuda_memory_download>,
+                          on_device<device_sync>,
+#define CUDA_RESERVE_ENTRY(slot, args) cuda_##slot,
+                          CRS_RESERVE_SLOTS(CUDA_RESERVE_ENTRY)
+#undef CUDA_RESERVE_ENTRY
+#define CUDA_ENTRY(slot, args) on_device<cuda_##slot>,
+                              CRS_COMPUTE_SLOTS(CUDA_ENTRY)
+#undef CUDA_ENTRY
+};
+}
