@@ -5,85 +5,7 @@
  *
  * Four threads serve a unit, one for each gate. H is padded to UNITS: a unit that is not there has no weights and no
  * inputs, which makes its state and its gradients zeros. */
-#include "live.cuh"
-#include "lstm.cuh"
-#include "philox.cuh"
-
-static constexpr unsigned ALL_LANES = 0xffffffff;
-
-/* ---- arithmetic ---- */
-
-/* tanh(x) or sigmoid(x) by the same instructions, so that the lanes of a warp need not wait for each other. From
- * e = exp(-2|x|) or exp(-|x|), which cannot overflow; tanh near zero, where 1 - e would lose digits, by a minimax fit
- * to (tanh(x) / x - 1) / x^2. No fast exponential: expf is good to 1 ulp, and __fdividef to 2 ulp for denominators such
- * as these, in 1..2; the result is within 4e-7 of the truth, relatively, also where it is small. A NaN stays one. */
-static __device__ __forceinline__ float activate(float x, bool is_tanh) {
-    const float size = fabsf(x), e = expf(is_tanh ? -2 * size : -size);
-    const float y = __fdividef(is_tanh ? 1 - e : x < 0 ? e : 1, 1 + e);
-    const float s = size * size;
-    const float p = ((0.017241491f * s - 0.053045493f) * s + 0.13325879f) * s - 0.33333144f;
-    return is_tanh ? copysignf(size < 0.5f ? size + size * s * p : y, x) : y;
-}
-
-/* Sums over lanes: of the four lanes that differ in the bits `distance` and 2 * distance of their number, the first
- * gets the sum of all sums[0], the second that of all sums[1], and so on. */
-static __device__ __forceinline__ float sum_lanes(const float (&sums)[4], int lane, int distance) {
-    const bool odd = lane & distance, high = lane & (2 * distance);
-    float a = high ? sums[2] : sums[0], b = high ? sums[3] : sums[1];
-    a += __shfl_xor_sync(ALL_LANES, high ? sums[0] : sums[2], 2 * distance);
-    b += __shfl_xor_sync(ALL_LANES, high ? sums[1] : sums[3], 2 * distance);
-    return (odd ? b : a) + __shfl_xor_sync(ALL_LANES, odd ? a : b, distance);
-}
-
-/* The sum over the four lanes of a unit, in each of them. */
-static __device__ __forceinline__ float sum_unit(float value) {
-    value += __shfl_xor_sync(ALL_LANES, value, 2);
-    return value + __shfl_xor_sync(ALL_LANES, value, 1);
-}
-
-/* What the four gates of a unit have, in each of its lanes. */
-static __device__ __forceinline__ float4 gates_of_unit(float value) {
-    float4 all;
-    all.x = __shfl_sync(ALL_LANES, value, 0, 4);
-    all.y = __shfl_sync(ALL_LANES, value, 1, 4);
-    all.z = __shfl_sync(ALL_LANES, value, 2, 4);
-    all.w = __shfl_sync(ALL_LANES, value, 3, 4);
-    return all;
-}
-
-/* ---- what a thread works on ---- */
-
-struct persistent_thread {
-    int unit, gate;
-    bool exists; /* unit < H */
-    int64_t row;
-    live_steps live;
-    int64_t n;                /* live steps */
-    int64_t first, direction; /* the first one in running order, and from one to the next */
-    int64_t before, before_n; /* dead steps before the live ones in running order: the state is zero */
-    int64_t behind, behind_n; /* dead steps after them: the state is the last live one */
-    float recurrent_factor;   /* of the recurrent mask; 1: no mask */
-
-    __device__ __forceinline__ explicit persistent_thread(const recurrence &r)
-        : unit((int)threadIdx.x / 4), gate((int)threadIdx.x % 4), exists(unit < r.a.H), row(blockIdx.x),
-          live(r.a.steps, row), n(live.end - live.first) {
-        const bool reverse = r.a.reverse != 0;
-        const int64_t T = r.a.steps.T;
-        first = reverse ? live.end - 1 : live.first;
-        direction = reverse ? -1 : 1;
-        before = reverse ? live.end : 0;
-        before_n = reverse ? T - live.end : live.first;
-        behind = reverse ? 0 : live.end;
-        behind_n = reverse ? live.first : T - live.end;
-        recurrent_factor = 1;
-        if (r.h_masked && exists)
-            recurrent_factor = mask_generator(r.a.recurrent_mask, r.a.state)(row * r.a.H + unit);
-    }
-    /* Which of the T*B rows of memory step t is. */
-    __device__ __forceinline__ int64_t at(const recurrence &r, int64_t t) const {
-        return t * r.a.steps.B + row;
-    }
-};
+#include "lstm_persistent.cuh"
 
 /* ---- forward ---- */
 
@@ -98,24 +20,50 @@ static __device__ __forceinline__ void fill_dead(const recurrence &r, const pers
     }
 }
 
-/* At most 128 registers. Thread (unit, gate) holds the weights from a quarter of the units, which it is the gate's turn
- * to read from shared memory, to all gates of its unit; after the sums over lanes it has the sum of its own gate. */
+/* Thread (unit, gate) holds the weights from a quarter of the units, which it is the gate's turn to read from shared
+ * memory, to all gates of its unit. */
+template <int UNITS> struct forward_weights {
+    float weights[4][UNITS / 4];
+
+    __device__ __forceinline__ forward_weights(const recurrence &r, const persistent_thread &thread) {
+        const int64_t H = r.a.H;
+#pragma unroll
+        for (int g = 0; g < 4; g++)
+#pragma unroll
+            for (int i = 0; i < UNITS / 4; i++) {
+                const int from = i / 4 * 16 + thread.gate * 4 + i % 4;
+                weights[g][i] =
+                    thread.exists && from < H ? ((const float *)r.a.R)[(g * H + thread.unit) * H + from] : 0;
+            }
+    }
+    /* R h for the thread's gate. h: UNITS floats in shared memory. */
+    __device__ __forceinline__ float product(const float4 *h, int gate) const {
+        float sums[4] = {};
+#pragma unroll
+        for (int i = 0; i < UNITS / 16; i++) {
+            const float4 from = h[i * 4 + gate];
+#pragma unroll
+            for (int g = 0; g < 4; g++) {
+                sums[g] += weights[g][i * 4] * from.x;
+                sums[g] += weights[g][i * 4 + 1] * from.y;
+                sums[g] += weights[g][i * 4 + 2] * from.z;
+                sums[g] += weights[g][i * 4 + 3] * from.w;
+            }
+        }
+        return sum_lanes(sums, gate, 1);
+    }
+};
+
+/* At most 128 registers. */
 template <int UNITS> static __global__ void __launch_bounds__(4 * UNITS) persistent_forward(recurrence r) {
     CUDA_SHARED_ARRAY(float4, h_shared,
-                      2 * UNITS / 4); /* two in turn: h before a step is read, h after it is written */
+                      UNITS / 2); /* UNITS floats, twice: h before a step is read, h after it written */
     const persistent_thread thread(r);
     const int unit = thread.unit, gate = thread.gate;
     const int64_t H = r.a.H, B = r.a.steps.B, n = thread.n;
     const bool training = r.a.training != 0;
 
-    float weights[4][UNITS / 4];
-#pragma unroll
-    for (int g = 0; g < 4; g++)
-#pragma unroll
-        for (int i = 0; i < UNITS / 4; i++) {
-            const int from = i / 4 * 16 + gate * 4 + i % 4;
-            weights[g][i] = thread.exists && from < H ? ((const float *)r.a.R)[(g * H + unit) * H + from] : 0;
-        }
+    const forward_weights<UNITS> R(r, thread);
     const float bias = thread.exists ? ((const float *)r.a.b)[gate * H + unit] : 0;
 
     /* Inputs are fetched two steps before they are needed. */
@@ -147,19 +95,8 @@ template <int UNITS> static __global__ void __launch_bounds__(4 * UNITS) persist
     for (int64_t k = 0; k < n; k++) {
         z_ahead += z_stride;
         const float far_input = thread.exists && k + 2 < n ? *z_ahead : 0;
-        float sums[4] = {};
-#pragma unroll
-        for (int i = 0; i < UNITS / 16; i++) {
-            const float4 from = h_shared[(k & 1) * (UNITS / 4) + i * 4 + gate];
-#pragma unroll
-            for (int g = 0; g < 4; g++) {
-                sums[g] += weights[g][i * 4] * from.x;
-                sums[g] += weights[g][i * 4 + 1] * from.y;
-                sums[g] += weights[g][i * 4 + 2] * from.z;
-                sums[g] += weights[g][i * 4 + 3] * from.w;
-            }
-        }
-        const float activated = activate(sum_lanes(sums, gate, 1) + (input + bias), gate == 2);
+        const float state = R.product(h_shared + (k & 1) * (UNITS / 4), gate);
+        const float activated = activate(state + (input + bias), gate == 2);
         const float4 ifgo = gates_of_unit(activated);
         c = ifgo.y * c + ifgo.x * ifgo.z;
         h = ifgo.w * activate(c, true);
@@ -206,26 +143,51 @@ static __device__ __forceinline__ void clear_dead_gates(const recurrence &r, con
         r.gates[thread.at(r, t) * 4 * r.a.H + thread.gate * r.a.H + thread.unit] = 0;
 }
 
-/* At most 128 registers. For the product with R the threads are dealt out anew: sixteen serve four units, which they
- * give their share of the gradient, each from the gates of every sixteenth unit. After the sums over lanes every thread
- * has the gradient of its own unit. */
-template <int UNITS> static __global__ void __launch_bounds__(4 * UNITS) persistent_backward(recurrence r) {
-    CUDA_SHARED_ARRAY(float4, dz_shared, 2 * UNITS); /* the gates' gradients of a unit; two in turn */
-    const persistent_thread thread(r);
-    const int unit = thread.unit, gate = thread.gate, lane = (int)threadIdx.x % 16, to = (int)threadIdx.x / 16 * 4;
-    const int64_t H = r.a.H, B = r.a.steps.B, n = thread.n;
-
+/* For this product the threads are dealt out anew: sixteen serve four units, and each holds the weights to those from
+ * all gates of every sixteenth unit. */
+template <int UNITS> struct backward_weights {
     float weights[UNITS / 16][4][4];
+
+    __device__ __forceinline__ explicit backward_weights(const recurrence &r) {
+        const int64_t H = r.a.H;
+        const int lane = (int)threadIdx.x % 16, to = (int)threadIdx.x / 16 * 4;
 #pragma unroll
-    for (int i = 0; i < UNITS / 16; i++)
+        for (int i = 0; i < UNITS / 16; i++)
 #pragma unroll
-        for (int g = 0; g < 4; g++)
+            for (int g = 0; g < 4; g++)
+#pragma unroll
+                for (int q = 0; q < 4; q++) {
+                    const int from = i * 16 + lane;
+                    weights[i][g][q] = from < H && to + q < H ? ((const float *)r.a.R)[(g * H + from) * H + to + q] : 0;
+                }
+    }
+    /* dz R for the thread's unit, in each of its lanes. dz: the gates' gradients of UNITS units in shared memory. */
+    __device__ __forceinline__ float product(const float4 *dz) const {
+        const int lane = (int)threadIdx.x % 16;
+        float sums[4] = {};
+#pragma unroll
+        for (int i = 0; i < UNITS / 16; i++) {
+            const float4 from = dz[i * 16 + lane];
 #pragma unroll
             for (int q = 0; q < 4; q++) {
-                const int from = i * 16 + lane;
-                weights[i][g][q] = from < H && to + q < H ? ((const float *)r.a.R)[(g * H + from) * H + to + q] : 0;
+                sums[q] += weights[i][0][q] * from.x;
+                sums[q] += weights[i][1][q] * from.y;
+                sums[q] += weights[i][2][q] * from.z;
+                sums[q] += weights[i][3][q] * from.w;
             }
+        }
+        return sum_unit(sum_lanes(sums, lane, 4));
+    }
+};
 
+/* At most 128 registers. */
+template <int UNITS> static __global__ void __launch_bounds__(4 * UNITS) persistent_backward(recurrence r) {
+    CUDA_SHARED_ARRAY(float4, dz_shared, 2 * UNITS); /* the gates' gradients of each unit, twice: read, and written */
+    const persistent_thread thread(r);
+    const int unit = thread.unit, gate = thread.gate;
+    const int64_t H = r.a.H, B = r.a.steps.B, n = thread.n;
+
+    const backward_weights<UNITS> R(r);
     const int64_t last = thread.at(r, thread.first + (n - 1) * thread.direction);
     const int64_t z_stride = -thread.direction * B * 4 * H, c_stride = -thread.direction * B * H;
     const int64_t dy_stride = -thread.direction * B * r.a.ldy;
@@ -253,19 +215,8 @@ template <int UNITS> static __global__ void __launch_bounds__(4 * UNITS) persist
     __syncthreads();
     for (int64_t k = n - 1, turn = 0; k >= 0; k--, turn ^= 1) {
         const persistent_inputs far = fetch(k - 2);
-        float sums[4] = {};
-#pragma unroll
-        for (int i = 0; i < UNITS / 16; i++) {
-            const float4 dz = dz_shared[turn * UNITS + i * 16 + lane];
-#pragma unroll
-            for (int q = 0; q < 4; q++) {
-                sums[q] += weights[i][0][q] * dz.x;
-                sums[q] += weights[i][1][q] * dz.y;
-                sums[q] += weights[i][2][q] * dz.z;
-                sums[q] += weights[i][3][q] * dz.w;
-            }
-        }
-        const float dh = sum_unit(sum_lanes(sums, lane, 4)) * thread.recurrent_factor + now.dy;
+        const float share = R.product(dz_shared + turn * UNITS);
+        const float dh = share * thread.recurrent_factor + now.dy;
         const float4 ifgo = gates_of_unit(now.gate);
         const float tanh_c = activate(c, true), d = dc + dh * ifgo.w * (1 - tanh_c * tanh_c);
         const float dgate = gate == 0   ? d * ifgo.z
@@ -292,11 +243,8 @@ template <int UNITS> static __global__ void __launch_bounds__(4 * UNITS) persist
 static crs_status launch_rows(crs_device *device, const recurrence &r, void (*units_16)(recurrence),
                               void (*units_32)(recurrence), void (*units_64)(recurrence)) {
     const int units = r.a.H <= 16 ? 16 : r.a.H <= 32 ? 32 : LSTM_PERSISTENT_UNITS;
-    return cuda_launch(device,
-                       units == 16   ? units_16
-                       : units == 32 ? units_32
-                                     : units_64,
-                       dim3((unsigned)r.a.steps.B), dim3(4 * units), 0, r);
+    const auto kernel = units == 16 ? units_16 : units == 32 ? units_32 : units_64;
+    return cuda_launch(device, kernel, dim3((unsigned)r.a.steps.B), dim3(4 * units), 0, r);
 }
 
 size_t cuda_lstm_persistent_reserve(const crs_recurrent *a) {

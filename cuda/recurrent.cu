@@ -29,10 +29,9 @@ size_t cuda_recurrent_lay_out(const crs_recurrent *a, int64_t gates, bool has_ce
     *r = {};
     r->a = *a;
     r->width = gates * H;
-    r->cell_slots = training || T < 2 ? T : 2;
     r->gates = take(a->reserve, &size, T, B, r->width);
     if (has_cell_state)
-        r->cells = take(a->reserve, &size, r->cell_slots, B, H);
+        r->cells = take(a->reserve, &size, training ? T : 1, B, H);
     if (training && a->input_mask.rate > 0)
         r->x_masked = take(a->reserve, &size, T, B, a->I);
     if (masks_state)
@@ -161,7 +160,7 @@ static int64_t step_at(const recurrence &r, int64_t k) {
 }
 
 static float *cells_after(const recurrence &r, int64_t k) {
-    const int64_t slot = r.cell_slots == r.a.steps.T ? step_at(r, k) : k % r.cell_slots;
+    const int64_t slot = r.a.training ? step_at(r, k) : 0;
     return r.cells ? r.cells + slot * r.a.steps.B * r.a.H : NULL;
 }
 

@@ -14,7 +14,7 @@ struct recurrent_step {
     float *z;       /* [B,G*H] forward: in W x + R h, out the gates; backward: in the gates, out their gradient */
     const float *b; /* [G*H] */
     const float *c_before; /* [B,H] */
-    float *c;              /* [B,H] */
+    float *c;              /* [B,H] may be c_before */
     const float *h_before; /* [B,ldy] */
     float *h;              /* [B,ldy] */
     float *h_last;         /* [B,ldy] forward, at the last step */
@@ -38,9 +38,8 @@ struct recurrent_cell {
 struct recurrence {
     crs_recurrent a;
     int64_t width;         /* G*H */
-    int64_t cell_slots;    /* training T: slot t is c after step t; else two in turn */
     float *gates;          /* [T,B,G*H] inputs of the gates, then the gates, then their gradients */
-    float *cells;          /* [cell_slots,B,H], or NULL where the kind of cell has none */
+    float *cells;          /* [T,B,H] c after each step, or NULL where there is none; not training: [B,H] */
     float *x_masked;       /* [T,B,I], or NULL: no mask */
     float *h_masked;       /* [T,B,H] what R is multiplied by at each step, or NULL: no mask */
     float *recurrent_mask; /* [B,H] the march's, or NULL: no mask */
