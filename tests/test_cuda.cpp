@@ -190,6 +190,21 @@ TEST_F(Cuda, TrainsEvaluatesAndPredictsByCommand) {
     EXPECT_TRUE(has(evaluated.err, "GPU 0")) << evaluated.err;
 }
 
+/* The proof that a user can run: and that it can fail. */
+TEST_F(Cuda, HasTheGradientsOfDoubleByCommand) {
+    const std::vector<std::string> arguments = {
+        "gradcheck",  "embedding 5 | bilstm 6 seq recurrent_dropout=0.2 | rnn 4 seq | max | dense",
+        "--backends", "cuda",
+        "--train",    "5",
+        "--quiet"};
+    const Result agreed = carousel(arguments);
+    EXPECT_EQ(agreed.status, 0) << agreed.out << agreed.err;
+    EXPECT_TRUE(has(agreed.out, "cuda")) << agreed.out;
+    std::vector<std::string> falsified = arguments;
+    falsified.insert(falsified.end(), {"--inject", "layers.1.weight_hh_l0"});
+    EXPECT_EQ(carousel(falsified).status, 1);
+}
+
 /* ---- without a GPU ---- */
 
 /* Also where there is one: the runtime is told to see none. */
