@@ -92,10 +92,11 @@ def list_cases(options):
     units = options.step_units
     step = {"what": "step", "T": options.steps, "B": options.step_rows, "E": units, "H": units, "layers": 2,
             "V": options.vocabulary, "C": 2}
-    yield from (step, {**step, "ragged": 1})
-    for H, B in itertools.product(options.units, options.rows):
-        layer = {"what": "layer", "T": options.steps, "B": B, "I": H, "H": H}
-        yield from (layer, {**layer, "ragged": 1}, {**layer, "recurrent": 0.25})
+    layers = [{"what": "layer", "T": options.steps, "B": B, "I": H, "H": H}
+              for H, B in itertools.product(options.units, options.rows)]
+    for kind in ({}, {"ragged": 1}):
+        yield from ({**case, **kind} for case in [step, *layers])
+    yield from ({**layer, "recurrent": 0.25} for layer in layers)
 
 
 def title(case):
@@ -128,7 +129,8 @@ def find_peer(program, case, options):
         peer = Unmasked(program, case, options)
         peer.error = peers.check_masked(case, numbers, device, tolerance)
         return peer
-    return (peers.Layer if case["what"] == "layer" else peers.Step)(case, numbers, device, tolerance)
+    kind = peers.Layer if case["what"] == "layer" else peers.Step
+    return kind(case, numbers, device, tolerance, not options.eager)
 
 
 def run_case(program, case, options):
@@ -261,6 +263,7 @@ def parse_options():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)),
                         help="of the CPU, on both sides (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="fewer and smaller cases, fewer rounds")
+    parser.add_argument("--eager", action="store_true", help="no CUDA graphs on PyTorch's side")
     parser.add_argument("--alone", action="store_true", help="without PyTorch: nothing is compared")
     parser.add_argument("--markdown", action="store_true", help="print a report; progress goes to standard error")
     parser.add_argument("--seconds", type=float, default=3600, help="begin no case after these (default: %(default)g)")

@@ -71,13 +71,16 @@ def compare(name, got, want, tolerance):
 
 
 class Call:
-    """A function as a CUDA graph where it can be captured, else as it is."""
+    """A function as a CUDA graph where it can be captured, else as it is. After a failure no other function of the same
+    kind is tried, since a failed capture may leave PyTorch in disorder."""
 
-    def __init__(self, function, device):
-        self.function, self.device, self.how, self.why = function, device, "eager", None
+    failed = {}  # why, by kind
+
+    def __init__(self, function, device, kind, graphs):
+        self.function, self.device, self.kind, self.how = function, device, kind, "eager"
         for _ in range(WARMUP):
             function()
-        if device.type == "cuda":
+        if device.type == "cuda" and graphs and kind not in self.failed:
             self.capture()
 
     def capture(self):
@@ -93,7 +96,7 @@ class Call:
                 self.kept = self.function()
         except RuntimeError as reason:
             torch.cuda.synchronize()
-            self.why = str(reason).splitlines()[0]
+            self.failed[self.kind] = str(reason).splitlines()[0]
         else:
             self.graph, self.function, self.how = graph, graph.replay, "graph"
 
@@ -138,7 +141,8 @@ class Peer:
 
     @property
     def notes(self):
-        return {f"not captured as a graph: {call.why}" for call in self.calls.values() if call.why}
+        kinds = {call.kind for call in self.calls.values()}
+        return {f"{kind} not captured as a graph: {Call.failed[kind]}" for kind in kinds if kind in Call.failed}
 
 
 # ---- one layer ----
@@ -154,7 +158,7 @@ def load_lstm(lstm, weights, layer=0):
 
 
 class Layer(Peer):
-    def __init__(self, case, numbers, device, tolerance):
+    def __init__(self, case, numbers, device, tolerance, graphs):
         T, B, I, H = (case[letter] for letter in "TBIH")
         self.lstm = torch.nn.LSTM(I, H).to(device)
         load_lstm(self.lstm, [numbers[name] for name in ("W", "R", "b")])
@@ -182,7 +186,9 @@ class Layer(Peer):
         wanted = {"y": packed("y", H).data, "dx": packed("dx", I).data, **{n: torch.from_numpy(numbers[n])
                                                                          for n in ("dW", "dR", "db")}}
         self.error = max(compare(name, wanted[name], value.detach(), tolerance) for name, value in results.items())
-        self.calls = {"forward": Call(forward, device), "both": Call(both, device)}
+        kind = "packed layer" if self.ragged else "layer"
+        self.calls = {name: Call(function, device, kind, graphs)
+                      for name, function in (("forward", forward), ("both", both))}
 
     def place(self, values, device):
         """Packed rows of full length are the rows themselves."""
@@ -219,7 +225,7 @@ def check_masked(case, numbers, device, tolerance):
 class Step(Peer, torch.nn.Module):
     """Embedding, stacked LSTM, dense, softmax cross-entropy, Adam: what network.c trains."""
 
-    def __init__(self, case, numbers, device, tolerance):
+    def __init__(self, case, numbers, device, tolerance, graphs):
         super().__init__()
         T, B, H, self.layers = case["T"], case["B"], case["H"], case["layers"]
         self.table = torch.nn.Embedding(case["V"], case["E"])
@@ -235,7 +241,7 @@ class Step(Peer, torch.nn.Module):
         self.check(numbers, tolerance)
         self.optimizer = torch.optim.Adam(self.parameters(), lr=1e-3, eps=1e-7, fused=True,
                                           capturable=device.type == "cuda")
-        self.calls = {"step": Call(self.step, device)}
+        self.calls = {"step": Call(self.step, device, "packed step" if self.ragged else "step", graphs)}
 
     def own_tensors(self):
         """Carousel's name of every tensor and PyTorch's own."""
