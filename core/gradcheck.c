@@ -102,7 +102,9 @@ static crs_status allocate(crs__check *c) {
 
 static crs_status prepare(crs__check *c, crs_backend *oracle) {
     CRS_TRY(check_arguments(c, oracle));
-    CRS_TRY(crs__check_build(c, oracle, &c->oracle));
+    crs_model *model;
+    CRS_TRY(crs__check_build(c, oracle, &model));
+    c->oracle = model;
     CRS_TRY(find_injected(c));
     CRS_TRY(crs__check_source_create(c->options, &c->source, c->error));
     CRS_TRY(allocate(c));

@@ -83,12 +83,14 @@ static int by_number(const void *a, const void *b) {
 static void choose_largest(const double *values, int64_t size, int64_t *chosen, int64_t count) {
     int64_t held = 0;
     for (int64_t i = 0; i < size; i++) {
-        if (held == count && !(fabs(values[i]) > fabs(values[chosen[held - 1]])))
+        int64_t place = held;
+        while (place > 0 && fabs(values[i]) > fabs(values[chosen[place - 1]]))
+            place--;
+        if (place == count)
             continue;
-        int64_t at = held < count ? held++ : held - 1;
-        for (; at > 0 && fabs(values[i]) > fabs(values[chosen[at - 1]]); at--)
-            chosen[at] = chosen[at - 1];
-        chosen[at] = i;
+        for (int64_t k = held < count ? held++ : count - 1; k > place; k--)
+            chosen[k] = chosen[k - 1];
+        chosen[place] = i;
     }
 }
 
@@ -185,10 +187,11 @@ static crs_status check_tensors(work *w, const crs_model *oracle, const double *
 crs_status crs__check_differences(const crs_gradcheck_options *options, crs_model *oracle, const crs_batch *batch,
                                   const double *parameters, const double *gradient, double loss,
                                   crs_gradcheck_part *part, crs_error *error) {
-    work w = {.options = options, .probe = {.view = *oracle, .batch = batch}};
-    for (size_t i = 0; i < oracle->tensor_count; i++)
-        w.samples = oracle->tensors[i].size > w.samples ? oracle->tensors[i].size : w.samples;
-    w.samples = options->samples < w.samples ? options->samples : w.samples;
+    work w = {.options = options, .probe = {.view = *oracle, .batch = batch}, .samples = 1};
+    for (size_t i = 0; i < oracle->tensor_count; i++) {
+        const int64_t size = oracle->tensors[i].size, wanted = size < options->samples ? size : options->samples;
+        w.samples = wanted > w.samples ? wanted : w.samples;
+    }
     for (size_t i = 0; i < oracle->tensor_count; i++)
         w.all += oracle->tensors[i].trainable ? planned(&w, &oracle->tensors[i]) : 0;
     /* No layer is trained; one value of the gradient, since there is none of no values, is zeroed. */
