@@ -56,6 +56,7 @@ const Row rows[] = {
     {"stack_overflow", {128 + SIGSEGV, ""}, sanitizer("stack-overflow"), sanitizer("ThreadSanitizer")},
     row("host_pointer_argument", failed("cudaErrorIllegalAddress")),
     row("freed_pointer_argument", failed("cudaErrorIllegalAddress")),
+    row("other_devices_pointer", failed("cudaErrorIllegalAddress")),
     {"host_dereference", unnoticed, sanitizer("use-after-poison"), unnoticed},
     {"leaked_memory", not_freed, sanitizer("LeakSanitizer"), not_freed},
     {"leaked_event", not_freed, sanitizer("LeakSanitizer"), not_freed},

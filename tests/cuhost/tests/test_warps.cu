@@ -159,30 +159,66 @@ TEST_P(Warps, SpinLocks) {
     EXPECT_EQ(count.host()[0], 96);
 }
 
-/* The same seed, the same order; another one, another. */
+/* In which order the threads of a block come, and in which they go on after a barrier. */
 __global__ void note_order(int *next, int *order) {
-    order[atomicAdd(next, 1)] = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+    const int thread = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+    order[atomicAdd(&next[0], 1)] = thread;
+    __syncthreads();
+    order[60 + atomicAdd(&next[1], 1)] = thread;
 }
 
-std::vector<int> order_under(cuhost_order policy, unsigned seed) {
+struct Order {
+    std::vector<int> coming, going_on;
+};
+
+Order order_under(cuhost_order policy, unsigned seed) {
     cuhost_schedule(policy, seed);
-    const DeviceArray<int> next(std::vector<int>(1)), order(3 * 20);
+    const DeviceArray<int> next(std::vector<int>(2)), order(2 * 60);
     launch({3, 20}, note_order, next.get(), order.get());
-    return order.host();
+    const std::vector<int> both = order.host();
+    cuhost_schedule(CUHOST_ALTERNATE, 1);
+    return {{both.begin(), both.begin() + 60}, {both.begin() + 60, both.end()}};
 }
 
 TEST(Orders, AreWhatTheySay) {
-    std::vector<int> counting, backwards;
+    std::vector<int> counting, backwards, blocks_backwards;
     for (int i = 0; i < 60; i++) {
         counting.push_back(i);
         backwards.push_back(59 - i);
+        blocks_backwards.push_back(i / 20 * 20 + 19 - i % 20);
     }
-    EXPECT_EQ(order_under(CUHOST_FORWARD, 1), counting);
-    EXPECT_EQ(order_under(CUHOST_REVERSE, 1), backwards);
-    EXPECT_EQ(order_under(CUHOST_RANDOM, 1), order_under(CUHOST_RANDOM, 1));
-    EXPECT_NE(order_under(CUHOST_RANDOM, 1), order_under(CUHOST_RANDOM, 2));
-    EXPECT_NE(order_under(CUHOST_RANDOM, 1), counting);
+    const Order forward = order_under(CUHOST_FORWARD, 1), reverse = order_under(CUHOST_REVERSE, 1);
+    EXPECT_EQ(forward.coming, counting);
+    EXPECT_EQ(forward.going_on, counting);
+    EXPECT_EQ(reverse.coming, backwards);
+    EXPECT_EQ(reverse.going_on, backwards);
+    const Order alternate = order_under(CUHOST_ALTERNATE, 1);
+    EXPECT_EQ(alternate.coming, counting);
+    EXPECT_EQ(alternate.going_on, blocks_backwards);
+}
+
+/* The same seed, the same order; another one, another. */
+TEST(Orders, ByChanceFollowTheSeed) {
+    const Order one = order_under(CUHOST_RANDOM, 1), same = order_under(CUHOST_RANDOM, 1);
+    const Order other = order_under(CUHOST_RANDOM, 2);
+    EXPECT_EQ(one.coming, same.coming);
+    EXPECT_EQ(one.going_on, same.going_on);
+    EXPECT_NE(one.coming, other.coming);
+    EXPECT_NE(one.coming, order_under(CUHOST_FORWARD, 1).coming);
+    EXPECT_NE(one.going_on, one.coming) << "a barrier shuffles once more";
+}
+
+/* Every launch turns the alternate order round. */
+TEST(Orders, AlternateFromLaunchToLaunch) {
+    const DeviceArray<int> next(std::vector<int>(2)), order(2 * 60);
     cuhost_schedule(CUHOST_ALTERNATE, 1);
+    std::vector<int> first;
+    for (int i = 0; i < 3; i++) {
+        check(cudaMemset(next.get(), 0, 2 * sizeof(int)));
+        launch({3, 20}, note_order, next.get(), order.get());
+        first.push_back(order.host()[0]);
+    }
+    EXPECT_EQ(first, (std::vector<int>{0, 59, 0}));
 }
 
 } // namespace

@@ -1,6 +1,8 @@
 /* Planted bugs in the use of memory. */
 #include "planted.cuh"
 
+#include "cuhost_test.h"
+
 __global__ void fill(float *out, int n, float value) {
     const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     if (i < n)
@@ -52,7 +54,7 @@ static void global_overrun() {
 
 __global__ static void read_unwritten(float *out) {
     CUDA_SHARED_ARRAY(float, values, 64);
-    if (threadIdx.x > 0) /* bug: nobody writes the first */
+    if (threadIdx.x > 0) /* bug: nobody writes the first, as if it were 0 by itself */
         values[threadIdx.x] = 1;
     __syncthreads();
     out[threadIdx.x] = values[63 - threadIdx.x];
@@ -61,11 +63,13 @@ __global__ static void read_unwritten(float *out) {
 static void uninitialized_shared() {
     const DeviceArray<float> out(zeros(64));
     launch({1, 64}, read_unwritten, out.get());
-    expect_same(out.host(), std::vector<float>(64, 1));
+    std::vector<float> expected(64, 1);
+    expected[63] = 0;
+    expect_same(out.host(), expected);
 }
 
 static void uninitialized_global() {
-    const DeviceArray<float> out(64);
+    const DeviceArray<float> out(64); /* bug: the same */
     expect_same(out.host(), zeros(64));
 }
 
@@ -107,6 +111,14 @@ static void freed_pointer_argument() {
     launch({1, 64}, fill, freed, 64, 1.0f);
 }
 
+static void other_devices_pointer() {
+    cuhost_devices(2, 90);
+    check(cudaSetDevice(1));
+    const DeviceArray<float> out(zeros(64));
+    check(cudaSetDevice(0));
+    launch({1, 64}, fill, out.get(), 64, 1.0f);
+}
+
 static void host_dereference() {
     const DeviceArray<float> out(zeros(64));
     volatile float *device = out.get();
@@ -134,6 +146,7 @@ const std::vector<Planted> planted_in_memory = {
     {"stack_overflow", stack_overflow},
     {"host_pointer_argument", host_pointer_argument},
     {"freed_pointer_argument", freed_pointer_argument},
+    {"other_devices_pointer", other_devices_pointer},
     {"host_dereference", host_dereference},
     {"leaked_memory", leaked_memory},
     {"leaked_event", leaked_event},
