@@ -56,7 +56,7 @@ static __global__ void place_tiles(int64_t tiles, uint32_t *counts, uint32_t *to
         totals[digit] = before;
 }
 
-/* The sum of the totals of smaller digits than the thread's own. All threads call it. */
+/* The sum of the totals of smaller digits than the thread's own. All threads call it, and pass a barrier in it. */
 static __device__ __forceinline__ uint32_t smaller_digits(const uint32_t *totals) {
     CUDA_SHARED_ARRAY(uint32_t, of_warps, WARPS);
     const uint32_t total = totals[threadIdx.x], earlier = sum_before(total);
@@ -70,9 +70,9 @@ static __device__ __forceinline__ uint32_t smaller_digits(const uint32_t *totals
     return sum;
 }
 
-/* The lanes of the warp that are `present` and have the same digit. All lanes call it. */
-static __device__ __forceinline__ unsigned lanes_like_me(int digit, bool present) {
-    unsigned same = __ballot_sync(0xffffffffu, present);
+/* The lanes of the warp that have the same digit. All lanes call it. */
+static __device__ __forceinline__ unsigned lanes_like_me(int digit) {
+    unsigned same = 0xffffffffu;
     for (int bit = 0; bit < DIGIT_BITS; bit++) {
         const bool is_set = digit >> bit & 1;
         const unsigned set = __ballot_sync(0xffffffffu, is_set);
@@ -95,16 +95,15 @@ static __global__ void move_ids(int64_t n, const int32_t *__restrict__ ids, cons
     for (int k = 0; k < WARPS; k++)
         next[k * DIGITS + threadIdx.x] = 0;
     uint32_t place = smaller_digits(totals) + counts[(int64_t)threadIdx.x * gridDim.x + blockIdx.x];
-    __syncthreads();
 #pragma unroll
     for (int k = 0; k < ROUNDS; k++) {
-        const bool present = first + k * CUDA_WARP < n;
-        id[k] = present ? ids[first + k * CUDA_WARP] : 0;
+        const int64_t i = first + k * CUDA_WARP;
+        id[k] = i < n ? ids[i] : 0; /* what is past the end comes behind all, in nobody's way */
         const int digit = digit_of(id[k], shift);
-        const unsigned same = lanes_like_me(digit, present), before = same & ((1u << lane) - 1);
+        const unsigned same = lanes_like_me(digit), before = same & ((1u << lane) - 1);
         number[k] = next[warp * DIGITS + digit] + (uint32_t)__popc(before);
         __syncwarp();
-        if (present && before == 0)
+        if (before == 0)
             next[warp * DIGITS + digit] += (uint32_t)__popc(same);
         __syncwarp();
     }
