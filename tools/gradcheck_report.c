@@ -117,9 +117,10 @@ static json_t *json_of_part(const crs_gradcheck_part *part) {
     json_t *losses = json_array(), *tensors = json_array();
     for (size_t i = 0; i < part->loss_count; i++) {
         const crs_gradcheck_loss *loss = &part->losses[i];
-        json_array_append_new(losses, json_pack("{s:o, s:o, s:o, s:b}", "got", json_number(loss->got), "wanted",
-                                                json_number(loss->wanted), "tolerance", json_number(loss->tolerance),
-                                                "passed", loss->passed));
+        json_array_append_new(losses,
+                              json_pack("{s:o, s:o, s:o, s:o, s:b}", "got", json_number(loss->got), "wanted",
+                                        json_number(loss->wanted), "error", json_number(fabs(loss->got - loss->wanted)),
+                                        "tolerance", json_number(loss->tolerance), "passed", loss->passed));
     }
     for (size_t i = 0; i < part->tensor_count; i++)
         json_array_append_new(tensors, json_of_tensor(&part->tensors[i]));
@@ -153,7 +154,8 @@ static void tell_failure(const crs_gradcheck_report *report) {
         k++;
     fprintf(stderr, "carousel: %s failed the check of %s, first in %s; ", part->name, kinds[part->kind],
             k < part->tensor_count ? part->tensors[k].name : "the loss");
-    fputs(report->count > 1 && i > 0 ? "do not trust it before this is found\n" : "the oracle itself is wrong\n",
+    fputs(i > 0 ? "do not trust it before this is found\n"
+                : "it is wrong, or the loss has a bend just there: see whether another --seed fails too\n",
           stderr);
 }
 
