@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLAS_WORKSPACE ((size_t)32 << 20) /* what cuBLAS recommends for its newest architectures */
+/* What cuBLAS recommends: 32 MiB from compute capability 9.0 on, 4 MiB before (cublasSetWorkspace). */
+static size_t blas_workspace_size(const cudaDeviceProp &properties) {
+    return (size_t)(properties.major >= 9 ? 32 : 4) << 20;
+}
 
 /* ---- failures ---- */
 
@@ -104,12 +107,13 @@ static crs_status check_precision(const cudaDeviceProp &properties, crs_precisio
 }
 
 /* Stream, cuBLAS and staging. What was made stands in the device also on failure, for device_close. */
-static crs_status make_handles(crs_device *device, crs_precision precision) {
+static crs_status make_handles(crs_device *device, const cudaDeviceProp &properties, crs_precision precision) {
+    const size_t workspace = blas_workspace_size(properties);
     CUDA_TRY(device, cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
-    CRS_TRY(cuda_memory_alloc(device, BLAS_WORKSPACE, &device->blas_workspace));
+    CRS_TRY(cuda_memory_alloc(device, workspace, &device->blas_workspace));
     CUDA_BLAS_TRY(device, cublasCreate(&device->blas));
     CUDA_BLAS_TRY(device, cublasSetStream(device->blas, device->stream));
-    CUDA_BLAS_TRY(device, cublasSetWorkspace(device->blas, device->blas_workspace, BLAS_WORKSPACE));
+    CUDA_BLAS_TRY(device, cublasSetWorkspace(device->blas, device->blas_workspace, workspace));
     CUDA_BLAS_TRY(device, cublasSetMathMode(device->blas,
                                             precision == CRS_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH));
     return cuda_staging_create(device);
@@ -160,7 +164,7 @@ static crs_status device_open(const crs_device_options *options, crs_device **de
     opened->multiprocessors = properties.multiProcessorCount;
     opened->shared_memory = (int)properties.sharedMemPerBlockOptin;
     opened->lstm = lstm;
-    crs_status status = make_handles(opened, options->precision);
+    crs_status status = make_handles(opened, properties, options->precision);
     if (status == CRS_OK)
         status = describe(opened, properties, options->precision);
     if (status != CRS_OK) {

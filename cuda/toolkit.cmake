@@ -1,5 +1,8 @@
 # Finds the CUDA Toolkit and turns CUDA on. Where CRS_CUDA is AUTO and something is missing, says so in one line and sets
 # CRS_CUDA to OFF for this build; where it is ON, stops.
+if(CMAKE_VERSION VERSION_LESS 3.26 AND NOT TARGET CUDA::nvToolsExt)
+  add_library(CUDA::nvToolsExt INTERFACE IMPORTED) # CUDA 13 has none, and this CMake's FindCUDAToolkit stops without
+endif()
 find_package(CUDAToolkit 12.0 QUIET)
 set(missing "")
 if(NOT CUDAToolkit_FOUND)

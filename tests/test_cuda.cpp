@@ -200,6 +200,10 @@ TEST_F(Cuda, HasTheGradientsOfDoubleByCommand) {
     const Result agreed = carousel(arguments);
     EXPECT_EQ(agreed.status, 0) << agreed.out << agreed.err;
     EXPECT_TRUE(has(agreed.out, "cuda")) << agreed.out;
+    std::vector<std::string> coarse = arguments;
+    coarse.insert(coarse.end(), {"--precision", "tf32", "--json"});
+    const Result rounded = carousel(coarse);
+    EXPECT_TRUE(rounded.status == 0 || has(rounded.err, "has no TF32")) << rounded.out << rounded.err;
     std::vector<std::string> falsified = arguments;
     falsified.insert(falsified.end(), {"--inject", "layers.1.weight_hh_l0"});
     EXPECT_EQ(carousel(falsified).status, 1);

@@ -61,13 +61,13 @@ crs_status whole_life(std::string *why, long *calls = nullptr) {
 class CudaEmulated : public testing::Test {
   protected:
     void SetUp() override {
-        cuhost_devices(1, 90);
+        cuhost_devices(1, 80);
     }
     void TearDown() override {
         cuhost_fail_at(0);
         cuhost_memory((size_t)1 << 34);
         cuhost_driver(1);
-        cuhost_devices(1, 90);
+        cuhost_devices(1, 80);
         EXPECT_EQ(cuhost_alive(), 0) << "something was not freed";
     }
 };

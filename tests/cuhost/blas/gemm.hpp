@@ -5,6 +5,8 @@
 #define CUHOST_BLAS_GEMM_HPP
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace cuhost {
@@ -23,17 +25,32 @@ struct GemmSize {
     size_t m, n, k;
 };
 
+/* A factor as TF32 holds it: ten bits of mantissa, to the nearest. Infinities and NaN stay what they are. */
+inline float rounded_to_tf32(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7F800000u) != 0x7F800000u)
+        bits = (bits + 0x1000u) & ~0x1FFFu;
+    memcpy(&value, &bits, sizeof bits);
+    return value;
+}
+
+/* tf32: the factors are rounded to it, as tensor cores do. */
 template <class In, class Out>
-void gemm(GemmSize size, float alpha, Matrix<const In> a, Matrix<const In> b, float beta, Matrix<Out> c) {
+void gemm(GemmSize size, float alpha, Matrix<const In> a, Matrix<const In> b, float beta, Matrix<Out> c,
+          bool tf32 = false) {
+    const auto factor_of = [tf32](In element) {
+        return tf32 ? rounded_to_tf32(static_cast<float>(element)) : static_cast<float>(element);
+    };
     const size_t m = size.m, k = alpha == 0 ? 0 : size.k; /* with alpha 0, A and B are not read */
     std::vector<float> packed(m * k), column(m); /* A's columns, one after another, for an inner loop of stride 1 */
     for (size_t l = 0; l < k; l++)
         for (size_t i = 0; i < m; i++)
-            packed[l * m + i] = static_cast<float>(a.at(i, l));
+            packed[l * m + i] = factor_of(a.at(i, l));
     for (size_t j = 0; j < size.n; j++) {
         column.assign(m, 0.0f);
         for (size_t l = 0; l < k; l++) {
-            const float factor = static_cast<float>(b.at(l, j));
+            const float factor = factor_of(b.at(l, j));
             for (size_t i = 0; i < m; i++)
                 column[i] += packed[l * m + i] * factor;
         }

@@ -79,12 +79,13 @@ static cublasStatus_t product(cublasHandle_t handle, Sizes s, const float *alpha
         return CUBLAS_STATUS_EXECUTION_FAILED;
     }
     const Factors factors(*handle, alpha, beta);
+    const bool tf32 = handle->math == CUBLAS_TF32_TENSOR_OP_MATH;
     const cudaError_t error = enqueue(handle->stream, [=] {
         const float alpha_then = factors.on_device ? *factors.alpha : factors.alpha_now;
         const float beta_then = factors.on_device ? *factors.beta : factors.beta_now;
         const GemmSize size{static_cast<size_t>(s.m), static_cast<size_t>(s.n), static_cast<size_t>(s.k)};
         for (int i = 0; i < s.count; i++)
-            gemm(size, alpha_then, a.matrix(i), b.matrix(i), beta_then, c.matrix(i));
+            gemm(size, alpha_then, a.matrix(i), b.matrix(i), beta_then, c.matrix(i), tf32);
         state().statistics.products += s.count;
     });
     return error ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;

@@ -8,18 +8,21 @@
 
 namespace cuhost {
 
-/* Limits of a compute capability, from the CUDA C++ programming guide; processors and cache of one device that has it.
- */
+/* A real device has a hundred processors. This one has one: grids whose size follows from that are small, and loops
+ * over a grid go round more than once. */
+static constexpr int processors = 1;
+
+/* Limits of a compute capability, from the CUDA C++ programming guide; cache of one device that has it. */
 struct Device {
-    int compute, processors, threads_per_processor, blocks_per_processor;
+    int compute, threads_per_processor, blocks_per_processor;
     int shared_per_processor, shared_per_block; /* KiB; a block's is what it can opt in to */
     int cache;                                  /* MiB */
 };
 
 static const Device devices[] = {
-    {60, 56, 2048, 32, 64, 48, 4},     {70, 80, 2048, 32, 96, 96, 6},       {75, 40, 1024, 16, 64, 64, 4},
-    {80, 108, 2048, 32, 164, 163, 40}, {86, 82, 1536, 16, 100, 99, 6},      {89, 128, 1536, 24, 100, 99, 72},
-    {90, 132, 2048, 32, 228, 227, 50}, {100, 148, 2048, 32, 228, 227, 126}, {120, 170, 1536, 24, 100, 99, 96},
+    {60, 2048, 32, 64, 48, 4},    {70, 2048, 32, 96, 96, 6},      {75, 1024, 16, 64, 64, 4},
+    {80, 2048, 32, 164, 163, 40}, {86, 1536, 16, 100, 99, 6},     {89, 1536, 24, 100, 99, 72},
+    {90, 2048, 32, 228, 227, 50}, {100, 2048, 32, 228, 227, 126}, {120, 1536, 24, 100, 99, 96},
 };
 
 static const Device *device_of(int compute) {
@@ -64,7 +67,7 @@ cudaDeviceProp current_properties() {
     p.totalConstMem = 64 << 10;
     p.l2CacheSize = device.cache << 20;
     p.warpSize = 32;
-    p.multiProcessorCount = device.processors;
+    p.multiProcessorCount = processors;
     p.maxThreadsPerBlock = 1024;
     p.maxThreadsPerMultiProcessor = device.threads_per_processor;
     p.maxBlocksPerMultiProcessor = device.blocks_per_processor;

@@ -15,7 +15,7 @@ namespace cuhost {
 struct Settings { /* one for each knob of cuhost_test.h */
     Schedule schedule;
     cuhost_queueing queueing = CUHOST_LAZY;
-    int devices = 1, compute = 90;
+    int devices = 1, compute = 80;
     bool driver = true;
     size_t memory = size_t{8} << 30;
     long fail_at = 0;
