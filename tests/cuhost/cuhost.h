@@ -17,8 +17,7 @@
 #define __launch_bounds__(...)
 #define __cluster_dims__(...) CUHOST_ERROR_clusters_are_not_emulated
 
-/* The built-in variables: constant for a thread, and changed by the scheduler when it goes from one thread to another.
- */
+/* The built-in variables: constant for a thread, and changed by the scheduler when it goes from one to another. */
 extern const uint3 threadIdx, blockIdx;
 extern const dim3 blockDim, gridDim;
 constexpr int warpSize = 32;

@@ -11,8 +11,7 @@ extern "C" {
 #endif
 
 /* In which order threads run, and blocks. CUHOST_SCHEDULE=forward|reverse|alternate|random, CUHOST_SEED=n.
- * alternate turns round at every launch and every barrier; random is the same for the same seed, as is what chaos does.
- */
+ * alternate turns round at every launch and every barrier. The same seed gives the same random order, and chaos. */
 enum cuhost_order { CUHOST_FORWARD, CUHOST_REVERSE, CUHOST_ALTERNATE, CUHOST_RANDOM };
 void cuhost_schedule(enum cuhost_order order, unsigned seed);
 
@@ -25,8 +24,7 @@ void cuhost_streams(enum cuhost_queueing queueing);
  * Known are 60, 70, 75, 80, 86, 89, 90, 100 and 120. */
 void cuhost_devices(int count, int compute);
 
-/* Whether the driver is new enough for the runtime; 0 also stands for no driver. CUHOST_DRIVER=sufficient|insufficient.
- */
+/* Whether the driver is new enough for the runtime (0: or there is none). CUHOST_DRIVER=sufficient|insufficient. */
 void cuhost_driver(int sufficient);
 
 /* Bytes of memory of each device. CUHOST_MEMORY=bytes. */

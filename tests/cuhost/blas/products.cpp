@@ -63,7 +63,7 @@ struct Factors {
 
 template <class In, class Out>
 static cublasStatus_t product(cublasHandle_t handle, Sizes s, const float *alpha, Operand<const In> a,
-                              Operand<const In> b, const float *beta, Operand<Out> c) {
+                              Operand<const In> b, const float *beta, Operand<Out> c, bool fast = false) {
     const Call call(cudaErrorLaunchFailure);
     if (call.error)
         return CUBLAS_STATUS_EXECUTION_FAILED;
@@ -79,7 +79,8 @@ static cublasStatus_t product(cublasHandle_t handle, Sizes s, const float *alpha
         return CUBLAS_STATUS_EXECUTION_FAILED;
     }
     const Factors factors(*handle, alpha, beta);
-    const bool tf32 = handle->math == CUBLAS_TF32_TENSOR_OP_MATH;
+    /* Older devices have no TF32, and compute in full. */
+    const bool tf32 = (fast || handle->math == CUBLAS_TF32_TENSOR_OP_MATH) && state().settings.compute >= 80;
     const cudaError_t error = enqueue(handle->stream, [=] {
         const float alpha_then = factors.on_device ? *factors.alpha : factors.alpha_now;
         const float beta_then = factors.on_device ? *factors.beta : factors.beta_now;
@@ -99,11 +100,11 @@ static bool transposes(cublasOperation_t operation) {
 /* A GemmEx whose element types are known. */
 template <class In, class Out>
 static cublasStatus_t product_of(cublasHandle_t handle, Sizes s, const void *alpha, Operand<const void> a,
-                                 Operand<const void> b, const void *beta, Operand<void> c) {
+                                 Operand<const void> b, const void *beta, Operand<void> c, bool fast) {
     return product<In, Out>(handle, s, static_cast<const float *>(alpha),
                             {static_cast<const In *>(a.elements), a.ld, 0, a.transposed},
                             {static_cast<const In *>(b.elements), b.ld, 0, b.transposed},
-                            static_cast<const float *>(beta), {static_cast<Out *>(c.elements), c.ld});
+                            static_cast<const float *>(beta), {static_cast<Out *>(c.elements), c.ld}, fast);
 }
 
 } // namespace cuhost
@@ -142,6 +143,6 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cubla
     for (const auto &one : types)
         if (one.in == type_a && one.out == type_c)
             return one.call(handle, {m, n, k, 1}, alpha, {a, lda, 0, transposes(op_a)}, {b, ldb, 0, transposes(op_b)},
-                            beta, {c, ldc});
+                            beta, {c, ldc}, compute == CUBLAS_COMPUTE_32F_FAST_TF32);
     return CUBLAS_STATUS_NOT_SUPPORTED;
 }

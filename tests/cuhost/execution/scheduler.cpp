@@ -138,8 +138,7 @@ Fiber *Scheduler::start_next() {
     return fiber;
 }
 
-/* Who runs next: threads that are to start go before those that can go on, save under the random schedule. NULL: none.
- */
+/* Who runs next, or NULL. Threads that are to start go before those that can go on, save under the random schedule. */
 Fiber *Scheduler::pick() {
     const size_t to_start = total_ - started_;
     if (to_start + ready_.size() == 0)

@@ -54,8 +54,7 @@ class Scheduler {
         work_.barriers++;
     }
 
-    /* Identities to the thread sanitizer: of the CUDA thread that runs, and of the OS thread, which the layer acts as.
-     */
+    /* To the thread sanitizer: who the CUDA thread is, and the OS thread, as which the layer acts. */
     Identity thread_identity() const {
         return current_->identity;
     }

@@ -212,6 +212,28 @@ TEST_F(Gemm, SizesAndHandlesAreChecked) {
     EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
 }
 
+/* TF32 has ten bits of mantissa: the eleventh is rounded away where it is asked for, and the device has it. */
+TEST_F(Gemm, RoundsFactorsToTF32WhereAsked) {
+    const float one = 1, zero = 0, fine = 1 + 1.0f / 4096, coarse = 1 + 1.0f / 1024;
+    const auto square = [&](float x, cublasComputeType_t compute) {
+        const Device<float> a({x}), c({0.0f});
+        EXPECT_EQ(cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, 1, 1, 1, &one, a.elements, CUDA_R_32F, 1, a.elements,
+                               CUDA_R_32F, 1, &zero, c.elements, CUDA_R_32F, 1, compute, CUBLAS_GEMM_DEFAULT),
+                  CUBLAS_STATUS_SUCCESS);
+        return c.host()[0];
+    };
+    EXPECT_EQ(square(fine, CUBLAS_COMPUTE_32F), fine * fine);
+    EXPECT_EQ(square(fine, CUBLAS_COMPUTE_32F_FAST_TF32), 1);
+    EXPECT_EQ(square(coarse, CUBLAS_COMPUTE_32F_FAST_TF32), coarse * coarse);
+    EXPECT_TRUE(std::isnan(square(not_a_number, CUBLAS_COMPUTE_32F_FAST_TF32)));
+    EXPECT_TRUE(std::isinf(square(std::numeric_limits<float>::infinity(), CUBLAS_COMPUTE_32F_FAST_TF32)));
+    ASSERT_EQ(cublasSetMathMode(handle, CUBLAS_TF32_TENSOR_OP_MATH), CUBLAS_STATUS_SUCCESS);
+    EXPECT_EQ(square(fine, CUBLAS_COMPUTE_32F), 1);
+    cuhost_devices(1, 75);
+    EXPECT_EQ(square(fine, CUBLAS_COMPUTE_32F), fine * fine);
+    cuhost_devices(1, 80);
+}
+
 TEST_F(Gemm, HandlesKeepTheirSettings) {
     cublasMath_t mode;
     ASSERT_EQ(cublasSetMathMode(handle, CUBLAS_PEDANTIC_MATH), CUBLAS_STATUS_SUCCESS);

@@ -13,7 +13,7 @@ __global__ void set(float *out, float value) {
 class Runtime : public testing::Test {
   protected:
     void TearDown() override {
-        cuhost_devices(1, 90);
+        cuhost_devices(1, 80);
         cuhost_driver(1);
         cuhost_memory(size_t{8} << 30);
         cudaSetDevice(0);
@@ -166,7 +166,7 @@ TEST_F(Runtime, SeveralDevices) {
 }
 
 TEST_F(Runtime, LaunchesAreChecked) {
-    const DeviceArray<float> device(1024);
+    const DeviceArray<float> device(2048);
     const auto answer = [&](const Launch &how) {
         const cudaError_t error = try_launch(how, set, device.get(), 1.0f);
         cudaDeviceSynchronize();
@@ -179,8 +179,12 @@ TEST_F(Runtime, LaunchesAreChecked) {
     EXPECT_EQ(answer({1, 0}), cudaErrorInvalidConfiguration);
     EXPECT_EQ(answer({dim3(1, 65536), 1}), cudaErrorInvalidConfiguration);
     EXPECT_EQ(answer({dim3(1, 1, 65536), 1}), cudaErrorInvalidConfiguration);
-    EXPECT_EQ(answer({8, 32, 0, nullptr, true}), cudaSuccess);
-    EXPECT_EQ(answer({2 * 132 + 1, 1024, 0, nullptr, true}), cudaErrorCooperativeLaunchTooLarge);
+    int processors = 0, resident = 0;
+    check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0));
+    check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, set, 512, 0));
+    const unsigned most = static_cast<unsigned>(processors * resident);
+    EXPECT_EQ(answer({most, 512, 0, nullptr, true}), cudaSuccess);
+    EXPECT_EQ(answer({most + 1, 512, 0, nullptr, true}), cudaErrorCooperativeLaunchTooLarge);
 
     cudaLaunchAttribute attribute = {};
     attribute.id = cudaLaunchAttributeClusterDimension;

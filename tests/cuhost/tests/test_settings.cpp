@@ -36,7 +36,7 @@ TEST(Settings, Defaults) {
     EXPECT_EQ(run_with({}, "control_event").status, 0);
     EXPECT_EQ(
         run_with({"CUHOST_SCHEDULE=alternate", "CUHOST_SEED=1", "CUHOST_STREAMS=lazy", "CUHOST_DEVICES=1",
-                  "CUHOST_COMPUTE=90", "CUHOST_DRIVER=sufficient", "CUHOST_MEMORY=8589934592", "CUHOST_FAIL_AT=0"},
+                  "CUHOST_COMPUTE=80", "CUHOST_DRIVER=sufficient", "CUHOST_MEMORY=8589934592", "CUHOST_FAIL_AT=0"},
                  "control_event")
             .status,
         0);

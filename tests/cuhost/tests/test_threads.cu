@@ -56,7 +56,7 @@ TEST(Threads, AtTheSameTime) {
 }
 
 TEST(Threads, EachHasItsDeviceAndItsLastError) {
-    cuhost_devices(2, 90);
+    cuhost_devices(2, 80);
     check(cudaSetDevice(1));
     EXPECT_EQ(cudaSetDevice(7), cudaErrorInvalidDevice);
     std::thread([] {
@@ -70,7 +70,7 @@ TEST(Threads, EachHasItsDeviceAndItsLastError) {
     EXPECT_EQ(device, 1);
     EXPECT_EQ(cudaGetLastError(), cudaErrorInvalidDevice);
     check(cudaSetDevice(0));
-    cuhost_devices(1, 90);
+    cuhost_devices(1, 80);
 }
 
 /* As the CPU backend beside the CUDA backend: OpenMP's threads live on while kernels run. */
