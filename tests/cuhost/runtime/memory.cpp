@@ -5,6 +5,7 @@
 #include "handles.hpp"
 #include "queue.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -45,6 +46,12 @@ bool is_device_memory(const void *address, size_t bytes) {
     return allocation && allocation->kind == MemoryKind::device;
 }
 
+/* How much of an allocation is closed to the host: its beginning, since to close and open megabytes of workspace at
+ * every wait would take most of the time there is. */
+static size_t watched(size_t bytes) {
+    return std::min(bytes, size_t{64} << 10);
+}
+
 static int accesses;
 
 static void poison_device_memory(bool on) {
@@ -52,7 +59,7 @@ static void poison_device_memory(bool on) {
         return;
     for (const auto &[address, allocation] : allocations())
         if (allocation.kind == MemoryKind::device)
-            (on ? poison : unpoison)(shown(address), allocation.bytes);
+            (on ? poison : unpoison)(shown(address), watched(allocation.bytes));
 }
 
 DeviceAccess::DeviceAccess() {
@@ -117,7 +124,7 @@ static cudaError_t allocate(void **memory, size_t bytes, MemoryKind kind) {
     memset(*memory, 0xFF, bytes);
     allocations()[hidden(*memory)] = {bytes, kind, device};
     if (kind == MemoryKind::device) {
-        poison(*memory, bytes);
+        poison(*memory, watched(bytes));
         note_peak();
     }
     return cudaSuccess;
@@ -135,7 +142,7 @@ static cudaError_t deallocate(void *memory, MemoryKind kind) {
     if (found == allocations().end() || found->second.kind != kind)
         return misuse(cudaErrorInvalidValue, "%p is freed and is no %s allocation", memory,
                       kind == MemoryKind::device ? "device" : "pinned");
-    unpoison(memory, found->second.bytes);
+    unpoison(memory, watched(found->second.bytes));
     allocations().erase(found);
     free(memory);
     return cudaSuccess;
