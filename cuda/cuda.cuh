@@ -17,7 +17,6 @@ struct cuda_staging; /* pinned memory that uploads pass through: backend memory,
 struct crs_device {
     int index;
     int multiprocessors;
-    int shared_memory; /* bytes a block may have at most */
     cudaStream_t stream;
     cublasHandle_t blas;
     void *blas_workspace; /* ours, so that cuBLAS allocates nothing in a step and gives the same bits each time */

@@ -2,12 +2,17 @@
 #include "gemm.cuh"
 
 #include <limits.h>
+#include <stdio.h>
 
 /* cuBLAS is column-major: to it, our row-major matrices are their transposes, so it is asked for C^T = B^T A^T. */
 crs_status cuda_gemm(crs_device *device, const cuda_product &p) {
     for (const int64_t size : {p.M, p.N, p.K, p.lda, p.ldb, p.ldc})
-        if (size > INT_MAX)
+        if (size > INT_MAX) {
+            snprintf(device->explanation, sizeof device->explanation,
+                     "cuBLAS counts in int: a product of %lld x %lld x %lld is too large", (long long)p.M,
+                     (long long)p.N, (long long)p.K);
             return CRS_ERR_UNSUPPORTED;
+        }
     const float one = 1;
     CUDA_BLAS_TRY(device, cublasSgemm(device->blas, p.transpose_B ? CUBLAS_OP_T : CUBLAS_OP_N,
                                       p.transpose_A ? CUBLAS_OP_T : CUBLAS_OP_N, (int)p.N, (int)p.M, (int)p.K, &one,

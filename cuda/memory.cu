@@ -8,6 +8,7 @@
  * caller's memory. */
 #include "memory.cuh"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,8 @@ void cuda_staging_free(crs_device *device) {
 
 crs_status cuda_memory_alloc(crs_device *device, size_t bytes, void **memory) {
     *memory = NULL;
-    const cudaError_t error = cudaMalloc(memory, bytes);
+    /* More than there are addresses is not put to the driver, which might round it up to something small. */
+    const cudaError_t error = bytes > PTRDIFF_MAX ? cudaErrorMemoryAllocation : cudaMalloc(memory, bytes);
     if (error == cudaSuccess)
         return CRS_OK;
     *memory = NULL;
@@ -64,9 +66,12 @@ crs_status cuda_memory_alloc(crs_device *device, size_t bytes, void **memory) {
     return status;
 }
 
-/* There is nobody to tell of a failure here; the next call will meet it again. */
+/* There is nobody to tell of a failure here; the next call will meet it again. The device is made the current one,
+ * since on a new thread the runtime would else open device 0 for this. */
 void cuda_memory_free(crs_device *device, void *memory) {
-    (void)device;
+    if (!memory)
+        return;
+    cudaSetDevice(device->index);
     cudaFree(memory);
 }
 
@@ -124,7 +129,8 @@ crs_status cuda_memory_download(crs_device *device, void *to_host, const void *f
 
 crs_status cuda_scratch(crs_device *device, size_t bytes, void **memory) {
     if (bytes > device->scratch_size || !device->scratch) {
-        /* cudaFree waits for the kernels that still use the old one. That happens only until the largest is reached. */
+        /* Kernels may still use the old one. That happens only until the largest is reached. */
+        CUDA_TRY(device, cudaStreamSynchronize(device->stream));
         cuda_memory_free(device, device->scratch);
         device->scratch = NULL;
         device->scratch_size = 0;

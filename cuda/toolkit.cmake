@@ -28,11 +28,17 @@ elseif(missing)
   return()
 endif()
 
-# Every architecture that CUDA 13 knows and that is usual, and PTX for later ones. Set CMAKE_CUDA_ARCHITECTURES=native to
-# build for the GPU at hand alone.
-if(NOT CMAKE_CUDA_ARCHITECTURES)
-  set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 120)
+# Every usual architecture that this toolkit knows, and PTX for later ones. Set CMAKE_CUDA_ARCHITECTURES=native to build for
+# the GPU at hand alone.
+if(NOT CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+  set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real)
+  if(CUDAToolkit_VERSION VERSION_LESS 12.8)
+    list(APPEND CMAKE_CUDA_ARCHITECTURES 90)
+  else()
+    list(APPEND CMAKE_CUDA_ARCHITECTURES 90-real 100-real 120)
+  endif()
 endif()
+set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
 enable_language(CUDA)
 message(STATUS "CUDA backend: CUDA ${CUDAToolkit_VERSION}, architectures ${CMAKE_CUDA_ARCHITECTURES}")
 

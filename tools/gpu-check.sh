@@ -52,7 +52,7 @@ work=$build/check
 mkdir -p "$work"
 rm -f "$work"/*
 date=$(date +%Y-%m-%d)
-export quick emulated libraries out build work date PYTHON="${PYTHON:-python3}"
+export quick emulated patience libraries out build work date PYTHON="${PYTHON:-python3}"
 # As the command does for itself; and nobody's choice of OpenBLAS kernels is to be tested.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 unset OPENBLAS_CORETYPE

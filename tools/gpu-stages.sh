@@ -102,7 +102,7 @@ build_all() {
   [ -z "$toolkit" ] || export CUDAToolkit_ROOT=$toolkit
   # What was found last time, perhaps elsewhere, is forgotten.
   cmake --fresh -S . -B "$build" -G "$generator" -DCMAKE_BUILD_TYPE=Release -DCRS_CUDA=$cuda -DCRS_REQUIRE_CUDA=ON \
-    -DCRS_BENCHMARKS=ON -DCMAKE_CUDA_ARCHITECTURES="$(architecture)"
+    -DCRS_BENCHMARKS=ON -DCRS_TEST_TIMEOUT=$((60 * patience)) -DCMAKE_CUDA_ARCHITECTURES="$(architecture)"
   cmake --build "$build" -j "$(nproc)"
   remark "$generator$([ "$emulated" = 1 ] || echo ", $(architecture), $toolkit")"
 }
@@ -127,7 +127,7 @@ run_gpu_tests() {
   built tests/test_lstm
   need_gpu
   # They share the GPU's memory.
-  ctest --test-dir "$build" -j "$(($(nproc) < 8 ? $(nproc) : 8))" --output-on-failure --no-tests=error --timeout 120 \
+  ctest --test-dir "$build" -j "$(($(nproc) < 8 ? $(nproc) : 8))" --output-on-failure --no-tests=error \
     --output-junit "$work/gpu.xml" -L cuda 2>&1 | tee "$work/ctest.txt" || code=$?
   count_tests "$work/gpu.xml" "$work/ctest.txt"
   ! grep -q ', [1-9][0-9]* skipped' "$work/remark" || code=1
@@ -138,7 +138,7 @@ run_gpu_tests() {
 run_other_tests() {
   local code=0 limit=$((stage_limit - 4))
   built tests/test_lstm
-  timeout "$limit" ctest --test-dir "$build" -j "$(nproc)" --output-on-failure --no-tests=error --timeout 120 \
+  timeout "$limit" ctest --test-dir "$build" -j "$(nproc)" --output-on-failure --no-tests=error \
     --output-junit "$work/other.xml" -LE cuda 2>&1 | tee "$work/ctest.txt" || code=$?
   if [ "$code" != 124 ]; then
     count_tests "$work/other.xml" "$work/ctest.txt"
@@ -156,9 +156,12 @@ run_sanitizer() {
   need_gpu
   program=$(command -v compute-sanitizer || ls "$(find_toolkit)/bin/compute-sanitizer" 2>/dev/null) ||
     left_out "compute-sanitizer is not installed (package cuda-sanitizer)"
-  "$program" --tool "$tool" --error-exitcode 9 --target-processes all \
-    "$build/tests/test_fixtures" --gtest_filter='*cuda*' || code=$?
-  "$program" --tool "$tool" --error-exitcode 9 --target-processes all "$build/carousel" gradcheck \
+  # Not of cuBLAS' own business: what it asks an older driver for, and races that are none.
+  local options=(--tool "$tool" --error-exitcode 9 --target-processes all)
+  [ "$tool" != memcheck ] || options+=(--report-api-errors no)
+  [ "$tool" != racecheck ] || options+=(--racecheck-detect-level error)
+  "$program" "${options[@]}" "$build/tests/test_fixtures" --gtest_filter='*cuda*' || code=$?
+  "$program" "${options[@]}" "$build/carousel" gradcheck \
     'embedding 5 | dropout 0.2 | bilstm 6 seq recurrent_dropout=0.2 | rnn 5 seq | max | dense 4 relu | dense' \
     --backends cuda --samples 1 --train 2 || code=$?
   remark "$(sed -n 's/^=* *\(.*SUMMARY.*\)/\1/p' "$work/compute-sanitizer-$tool.log" | sort -u | paste -s -d ';')"
@@ -252,6 +255,7 @@ run_benchmark() {
     options+=(--device cpu --steps 5 --rows 3 --units 4 --step-rows 3 --step-units 4 --vocabulary 20)
     options+=(--rounds 2 --repetitions 1 --milliseconds 0)
   fi
+  [ "$stage_limit" -ge 70 ] || left_out "no time is left for it"
   measure float32 "${options[@]}" --seconds $((stage_limit - 45)) || code=1
   # PyTorch's own default, for comparison: the large batches.
   ! has_tf32 || measure tf32 --rows 128 "${options[@]}" --rounds 2 --seconds 15 || code=1
@@ -293,7 +297,8 @@ write_report() {
   {
     echo "# GPU check: $([ "$emulated" = 1 ] && echo "an emulated GPU" || echo "$name"), $date"
     echo
-    echo "$([ "$failures" = 0 ] && echo Passed || echo "**FAILED**: $failures stages"), in $SECONDS s."
+    echo "$([ "$failures" = 0 ] && echo Passed || echo "**FAILED**: $failures stages"), in $SECONDS s;" \
+      "$(grep -c '| left out |' "$work/summary") stages left out."
     printf '\n| stage | result | seconds | |\n|---|---|---:|---|\n'
     cat "$work/summary"
     printf '\n## Machine\n\n'
