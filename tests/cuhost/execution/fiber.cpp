@@ -77,7 +77,7 @@ namespace cuhost {
 
 static constexpr size_t fiber_stack_bytes = 256 * 1024;
 
-Fiber::Fiber(void (*entry)()) : stack_bytes(fiber_stack_bytes) {
+Fiber::Fiber(void (*entry)(), Identity identity_) : stack_bytes(fiber_stack_bytes), identity(identity_) {
     const size_t guard = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     void *mapped =
         mmap(nullptr, guard + stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -86,7 +86,6 @@ Fiber::Fiber(void (*entry)()) : stack_bytes(fiber_stack_bytes) {
     char *lowest = static_cast<char *>(mapped) + guard;
     stack = lowest;
     context = new_context(lowest, stack_bytes, entry);
-    identity = new_identity();
 }
 
 #if CUHOST_ADDRESS_SANITIZER

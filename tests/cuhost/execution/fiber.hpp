@@ -12,8 +12,9 @@ namespace cuhost {
 struct Block;
 
 struct Fiber {
-    /* An own stack with a guard page below it, at first in entry(), which must not return. */
-    explicit Fiber(void (*entry)());
+    /* An own stack with a guard page below it, at first in entry(), which must not return. To the thread sanitizer what
+     * runs on a stack is always the same thread: otherwise the stack itself would be memory that threads race for. */
+    Fiber(void (*entry)(), Identity identity);
     /* The stack that calls run_grid(), of whichever OS thread. */
     Fiber() = default;
     Fiber(const Fiber &) = delete;

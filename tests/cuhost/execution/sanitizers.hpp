@@ -3,11 +3,15 @@
  *
  * The layer itself is not compiled for the thread sanitizer, being the hardware: CMake defines CUHOST_RACE_CHECK. Each
  * CUDA thread is then an identity of the sanitizer's own. Going from one to another creates no order between them; only
- * release and acquire of a token do. So a missing barrier is a data race, whatever the schedule and the result. */
+ * release and acquire of a token do. So a missing barrier is a data race, whatever the schedule and the result.
+ *
+ * The sanitizer remembers four accesses of every eight bytes, and lets a new one take the place of any: what is long
+ * past and ordered drives out what would be a race. forget_accesses() makes room. */
 #ifndef CUHOST_EXECUTION_SANITIZERS_HPP
 #define CUHOST_EXECUTION_SANITIZERS_HPP
 
 #include <cstddef>
+#include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define CUHOST_ADDRESS_SANITIZER 1
@@ -53,6 +57,9 @@ inline void release(char *token) {
 inline void acquire(char *token) {
     __tsan_acquire(token);
 }
+inline void forget_accesses() {
+    __tsan_flush_memory();
+}
 #else
 inline Identity own_identity() {
     return nullptr;
@@ -63,6 +70,7 @@ inline Identity new_identity() {
 inline void become(Identity) {}
 inline void release(char *) {}
 inline void acquire(char *) {}
+inline void forget_accesses() {}
 #endif
 
 #if CUHOST_ADDRESS_SANITIZER
@@ -80,6 +88,28 @@ inline void poison(const void *, size_t) {}
 inline void unpoison(const void *, size_t) {}
 inline void print_stack() {}
 #endif
+
+/* The identities of fibers. clang's sanitizer tells no more than 256 threads apart at a time, and with more than that
+ * it forgets races. So fibers share them in turn, and a race between two threads that share one is not seen. Their
+ * number is a prime: threads at a distance in which kernels think are not among those. */
+class Identities {
+  public:
+    Identity next() {
+        if (!race_check)
+            return nullptr;
+        if (all_.size() < most) {
+            all_.push_back(new_identity());
+            return all_.back();
+        }
+        turn_ = (turn_ + 1) % most;
+        return all_[turn_];
+    }
+
+  private:
+    static constexpr size_t most = 239;
+    std::vector<Identity> all_;
+    size_t turn_ = 0;
+};
 
 } // namespace cuhost
 

@@ -14,8 +14,8 @@ dim3 blockDim, gridDim;
 
 namespace cuhost {
 
-/* Under the race check every thread of a gang has a fiber, and so an identity, of its own. A few to spare shift them
- * from block to block, so that threads of two blocks are not taken for one thread. */
+/* Under the race check, so many fibers more than threads are resident: the threads of the next block, who get those
+ * that have been idle longest, have other identities than their counterparts in this one. */
 static constexpr size_t spare_fibers = 13;
 
 Scheduler &Scheduler::get() {
@@ -32,6 +32,7 @@ void Scheduler::begin(const Grid &grid) {
     gridDim = grid.blocks;
     main_.identity = own_identity();
     current_ = &main_;
+    forget_accesses(); /* those before a launch are ordered before all in it */
     release(&grid_begins_);
 }
 
@@ -82,10 +83,8 @@ void Scheduler::run_gang(const std::vector<uint64_t> &numbers) {
     alive_ = total_ = numbers.size() * static_cast<size_t>(blocks_[0]->threads);
     pauses_ = 0;
     order_threads();
-    while (race_check && fibers_.size() < total_ + spare_fibers) {
-        fibers_.push_back(std::make_unique<Fiber>(fiber_entry));
-        idle_.push_back(fibers_.back().get());
-    }
+    while (race_check && fibers_.size() < total_ + spare_fibers)
+        idle_.push_back(&new_fiber());
     go_to(*pick());
     work_.threads += static_cast<long>(total_);
     for (size_t i = 0; i < numbers.size(); i++) {
@@ -106,18 +105,21 @@ void Scheduler::discard(void *memory) {
         free(memory);
 }
 
+Fiber &Scheduler::new_fiber() {
+    fibers_.push_back(std::make_unique<Fiber>(fiber_entry, identities_.next()));
+    return *fibers_.back();
+}
+
 Fiber &Scheduler::idle_fiber() {
-    if (idle_.empty()) {
-        fibers_.push_back(std::make_unique<Fiber>(fiber_entry));
-        return *fibers_.back();
-    }
+    if (idle_.empty())
+        return new_fiber();
     Fiber *fiber = idle_.front();
     idle_.pop_front();
     return *fiber;
 }
 
 /* The next thread in order gets a fiber: that of the thread which has just returned, so that nothing is switched, save
- * that under the race check two threads must not share one. */
+ * that under the race check two threads that follow each other must not be taken for one. */
 Fiber *Scheduler::start_next() {
     Fiber *fiber;
     if (!race_check && current_ != &main_ && !current_->block) {

@@ -68,6 +68,7 @@ class Scheduler {
     void thread_returned();
     void prepare_block(Block &block, uint64_t number);
     void order_threads();
+    Fiber &new_fiber();
     Fiber &idle_fiber();
     Fiber *start_next();
     Fiber *pick();
@@ -91,6 +92,7 @@ class Scheduler {
     Fiber *current_ = nullptr;
     std::vector<std::unique_ptr<Fiber>> fibers_;
     std::deque<Fiber *> idle_, ready_;
+    Identities identities_;
     char grid_begins_ = 0, grid_ends_ = 0; /* tokens */
 };
 

@@ -6,7 +6,7 @@
 namespace {
 
 __global__ void set(float *out, float value) {
-    out[threadIdx.x] = value;
+    out[blockIdx.x * blockDim.x + threadIdx.x] = value;
 }
 
 __global__ void add(float *out, const float *in) {
@@ -115,10 +115,10 @@ TEST_F(Streams, AskingGetsThereInTheEnd) {
 
 TEST_F(Streams, EventsTellTheTimeBetween) {
     const Event begin, end, untimed(cudaEventDisableTiming), unrecorded;
-    const DeviceArray<float> device(n);
+    const DeviceArray<float> device(100 * n);
     float milliseconds = -1;
     check(cudaEventRecord(begin.get(), nullptr));
-    launch({1000, n}, set, device.get(), 1.0f);
+    launch({100, n}, set, device.get(), 1.0f);
     check(cudaEventRecord(end.get(), nullptr));
     check(cudaEventRecord(untimed.get(), nullptr));
     EXPECT_EQ(cudaEventElapsedTime(&milliseconds, begin.get(), end.get()), cudaErrorNotReady);

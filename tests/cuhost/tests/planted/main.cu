@@ -27,7 +27,7 @@ static int run(const Planted &bug) {
 
 int main(int n_arguments, char **arguments) {
     const std::string name = n_arguments > 1 ? arguments[1] : "";
-    for (const auto *bugs : {&planted_in_memory, &planted_in_order, &planted_in_calls})
+    for (const auto *bugs : {&planted_in_memory, &planted_in_order, &planted_in_grids, &planted_in_calls})
         for (const Planted &bug : *bugs)
             if (name == bug.name)
                 return run(bug);

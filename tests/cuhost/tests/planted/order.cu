@@ -1,4 +1,4 @@
-/* Planted bugs in what orders the threads of a kernel, and three kernels that are right: the controls. */
+/* Planted bugs in what orders the threads of a block, and kernels that are right: the controls. */
 #include "planted.cuh"
 
 /* Numbers 63, 62, ... 0, as the kernels with 64 threads should leave them. */
@@ -74,25 +74,36 @@ static void missing_barrier_in_recurrence() {
     expect_same(out.host(), expected);
 }
 
-__global__ static void add_without_atomic(float *sum) {
-    *sum = *sum + 1; /* bug */
+/* Many steps in large blocks, of which the last alone lacks a barrier: what came before must not hide it. */
+__global__ static void average(float *out, int steps, bool right) {
+    CUDA_SHARED_ARRAY(float, state, 512);
+    state[threadIdx.x] = 1;
+    __syncthreads();
+    for (int step = 0; step < steps; step++) {
+        float sum = 0;
+        for (unsigned i = 0; i < blockDim.x; i++)
+            sum += state[i];
+        if (right || step + 1 < steps)
+            __syncthreads();
+        state[threadIdx.x] = sum / static_cast<float>(blockDim.x);
+        __syncthreads();
+    }
+    out[blockIdx.x * blockDim.x + threadIdx.x] = state[threadIdx.x];
 }
 
-static void missing_atomic() {
-    const DeviceArray<float> sum(zeros(1));
-    launch({2, 32}, add_without_atomic, sum.get());
-    expect_same(sum.host(), {64});
+static void run_large_blocks(bool right) {
+    const DeviceArray<float> out(zeros(3 * 512));
+    for (unsigned threads : {256u, 512u})
+        launch({3, threads}, average, out.get(), 10, right);
+    expect_same(out.host(), std::vector<float>(3 * 512, 1));
 }
 
-__global__ static void use_block_before(float *out) {
-    if (threadIdx.x == 0)
-        out[blockIdx.x + 1] = out[blockIdx.x] + 1; /* bug: blocks run in any order */
+static void missing_barrier_in_large_blocks() {
+    run_large_blocks(false);
 }
 
-static void block_dependency() {
-    const DeviceArray<float> out(zeros(64));
-    launch({63, 32}, use_block_before, out.get());
-    expect_same({out.host()[63]}, std::vector<float>{63});
+static void control_large_blocks() {
+    run_large_blocks(true);
 }
 
 __global__ static void barrier_for_half(float *out) {
@@ -134,49 +145,6 @@ static void wrong_shuffle_mask() {
     check(cudaDeviceSynchronize());
 }
 
-__global__ static void wait_for_grid(unsigned *arrived, float *out) {
-    if (threadIdx.x == 0) {
-        out[blockIdx.x] = 1;
-        __threadfence();
-        atomicAdd(arrived, 1u);
-        while (atomicAdd(arrived, 0u) < gridDim.x)
-            __nanosleep(20);
-    }
-    __syncthreads();
-    float sum = 0;
-    for (unsigned i = 0; i < gridDim.x; i++)
-        sum += out[i];
-    if (sum != static_cast<float>(gridDim.x))
-        out[threadIdx.x] = -1;
-}
-
-static void run_wait_for_grid(bool cooperative) {
-    const DeviceArray<unsigned> arrived(std::vector<unsigned>(1));
-    const DeviceArray<float> out(zeros(64));
-    launch({16, 64, 0, nullptr, cooperative}, wait_for_grid, arrived.get(), out.get());
-    expect_same({out.host()[0]}, std::vector<float>{1});
-}
-
-/* Waits for blocks that need not be resident. */
-static void spin_barrier_not_cooperative() {
-    run_wait_for_grid(false);
-}
-
-static void control_spin_barrier() {
-    run_wait_for_grid(true);
-}
-
-__global__ static void synchronize_grid(float *out) {
-    cooperative_groups::this_grid().sync(); /* bug: the launch is not cooperative */
-    out[threadIdx.x] = 1;
-}
-
-static void grid_barrier_not_cooperative() {
-    const DeviceArray<float> out(zeros(32));
-    launch({2, 32}, synchronize_grid, out.get());
-    check(cudaDeviceSynchronize());
-}
-
 __global__ static void wait_for_flag(int *flag) {
     if (threadIdx.x == 0)
         while (atomicAdd(flag, 0) == 0)
@@ -191,42 +159,41 @@ static void control_spin_flag() {
     expect_same(flag.host(), {1});
 }
 
-/* The last block sums what all have written: "write, fence, count". */
-__global__ static void sum_in_last_block(float *parts, float *sum, unsigned *count) {
-    CUDA_SHARED_ARRAY(int, last, 1);
-    if (threadIdx.x == 0) {
-        parts[blockIdx.x] = static_cast<float>(blockIdx.x);
-        __threadfence();
-        last[0] = atomicInc(count, gridDim.x - 1) == gridDim.x - 1;
-    }
-    __syncthreads();
-    if (last[0] && threadIdx.x == 0) {
-        *sum = 0;
-        for (unsigned i = 0; i < gridDim.x; i++)
-            *sum += parts[i];
-    }
+/* Local arrays, of which other code gets to know the address: no two threads share them. */
+__device__ static void __attribute__((noinline)) fill_array(volatile float *values, int n, float value) {
+    for (int i = 0; i < n; i++)
+        values[i] = value;
 }
 
-static void control_last_block() {
-    const DeviceArray<float> parts(zeros(32)), sum(zeros(1));
-    const DeviceArray<unsigned> count(std::vector<unsigned>(1));
-    launch({32, 64}, sum_in_last_block, parts.get(), sum.get(), count.get());
-    expect_same(sum.host(), {31 * 32 / 2});
+__global__ static void use_local_array(float *out) {
+    volatile float values[8];
+    const unsigned thread = blockIdx.x * blockDim.x + threadIdx.x;
+    fill_array(values, 8, static_cast<float>(thread));
+    __syncthreads();
+    out[thread] = values[thread % 8];
+}
+
+static void control_local_arrays() {
+    std::vector<float> expected;
+    for (int i = 0; i < 8 * 256; i++)
+        expected.push_back(static_cast<float>(i));
+    for (unsigned threads : {32u, 256u, 512u}) {
+        const DeviceArray<float> out(zeros(expected.size()));
+        launch({static_cast<unsigned>(expected.size()) / threads, threads}, use_local_array, out.get());
+        expect_same(out.host(), expected);
+    }
 }
 
 const std::vector<Planted> planted_in_order = {
     {"missing_barrier_after_write", missing_barrier_after_write},
     {"missing_barrier_after_read", missing_barrier_after_read},
     {"missing_barrier_in_recurrence", missing_barrier_in_recurrence},
+    {"missing_barrier_in_large_blocks", missing_barrier_in_large_blocks},
     {"missing_warp_barrier", missing_warp_barrier},
-    {"missing_atomic", missing_atomic},
-    {"block_dependency", block_dependency},
     {"divergent_barrier", divergent_barrier},
     {"different_barriers", different_barriers},
     {"wrong_shuffle_mask", wrong_shuffle_mask},
-    {"spin_barrier_not_cooperative", spin_barrier_not_cooperative},
-    {"grid_barrier_not_cooperative", grid_barrier_not_cooperative},
-    {"control_spin_barrier", control_spin_barrier},
     {"control_spin_flag", control_spin_flag},
-    {"control_last_block", control_last_block},
+    {"control_large_blocks", control_large_blocks},
+    {"control_local_arrays", control_local_arrays},
 };

@@ -10,7 +10,7 @@ struct Planted {
     void (*run)();
 };
 
-extern const std::vector<Planted> planted_in_memory, planted_in_order, planted_in_calls;
+extern const std::vector<Planted> planted_in_memory, planted_in_order, planted_in_grids, planted_in_calls;
 
 /* The program's own check of its result: throws if they are not the same. */
 class WrongResult : public std::runtime_error {
