@@ -1,7 +1,7 @@
 /* Planted bugs in what orders the threads of a block, and kernels that are right: the controls. */
 #include "planted.cuh"
 
-/* Numbers 63, 62, ... 0, as the kernels with 64 threads should leave them. */
+/* n-1, n-2, ... 0, times factor. */
 static std::vector<float> countdown(int n, float factor = 1) {
     std::vector<float> numbers;
     for (int i = n - 1; i >= 0; i--)
