@@ -31,6 +31,7 @@ static const struct kind {
 enum { KINDS = sizeof kinds / sizeof *kinds, CUDA = 0, CPU = 1 };
 
 #define NO_CUDA "this build has no CUDA backend"
+#define USE_ANOTHER "use --backend cpu, or auto for the best there is"
 
 const char *crs_backend_name(size_t index) {
     if (index == 0)
@@ -82,7 +83,8 @@ crs_status crs__backend_open_ops(const crs_ops *ops, const crs_device_options *o
     const crs_status status = ops->open(options, &opened->device, why, sizeof why);
     if (status != CRS_OK) {
         free(opened);
-        return crs__fail(error, status, "backend \"%s\": %s", NULL, ops->name, why[0] ? why : crs_status_text(status));
+        return crs__fail(error, status, "backend \"%s\": %s", status == CRS_ERR_NO_DEVICE ? USE_ANOTHER : NULL,
+                         ops->name, why[0] ? why : crs_status_text(status));
     }
     snprintf(opened->description, sizeof opened->description, note ? "%s (%s)" : "%s", ops->describe(opened->device),
              note);
@@ -135,8 +137,7 @@ crs_status crs_backend_open(const char *spec, const crs_device_options *wanted, 
         if (spec[name_size] && (!kinds[i].numbered || (options.index = read_index(spec + name_size + 1)) < 0))
             return fail_spec(spec, error);
         if (!kinds[i].ops)
-            return crs__fail(error, CRS_ERR_NO_DEVICE, "%s", "use --backend cpu, or auto for the best there is",
-                             NO_CUDA);
+            return crs__fail(error, CRS_ERR_NO_DEVICE, "%s", USE_ANOTHER, NO_CUDA);
         return crs__backend_open_ops(kinds[i].ops, &options, NULL, backend, error);
     }
     return fail_spec(spec, error);
