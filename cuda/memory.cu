@@ -131,7 +131,7 @@ crs_status cuda_scratch(crs_device *device, size_t bytes, void **memory) {
     if (bytes > device->scratch_size || !device->scratch) {
         /* Kernels may still use the old one. That happens only until the largest is reached. */
         CUDA_TRY(device, cudaStreamSynchronize(device->stream));
-        cuda_memory_free(device, device->scratch);
+        cudaFree(device->scratch);
         device->scratch = NULL;
         device->scratch_size = 0;
         CRS_TRY(cuda_memory_alloc(device, bytes > 0 ? bytes : 1, &device->scratch));
