@@ -1,3 +1,4 @@
+/* The context switch, and the stacks that it goes between. */
 #include "fiber.hpp"
 
 #include "failure.hpp"

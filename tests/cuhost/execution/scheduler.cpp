@@ -1,3 +1,4 @@
+/* The scheduler, and how a kernel that is wrong ends the program. */
 #include "scheduler.hpp"
 
 #include "failure.hpp"

@@ -1,3 +1,4 @@
+/* Device memory, its limit and its poison, and pinned host memory. */
 #include "memory.hpp"
 
 #include "../execution/sanitizers.hpp"

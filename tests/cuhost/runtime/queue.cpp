@@ -1,3 +1,4 @@
+/* Queued work: what runs before what, and when. */
 #include "queue.hpp"
 
 #include "devices.hpp"

@@ -1,3 +1,4 @@
+/* The file that is compiled for OpenMP. */
 #include "threads.hpp"
 
 #include <cstddef>
