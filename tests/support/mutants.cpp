@@ -211,6 +211,15 @@ crs_status mutated(crs_device *device, const Args *a, crs_status (*slot)(crs_dev
 CRS_COMPUTE_SLOTS(CRS_MUTATED)
 #undef CRS_MUTATED
 
+/* What a mutant leaves out must not be found in memory by luck: an earlier run may have left the right numbers there.
+ */
+crs_status zeroed_alloc(crs_device *device, size_t bytes, void **memory) {
+    const crs_ops &ops = *active.real;
+    if (const crs_status status = ops.alloc(device, bytes, memory))
+        return status;
+    return ops.fill(device, *memory, 0, bytes);
+}
+
 /* Whether a fault changes anything in an output of that kind. */
 bool applies(const Output &output, Fault fault) {
     const bool is_field = output.kind == Kind::real64 || output.kind == Kind::uint64;
@@ -289,6 +298,7 @@ MutantTable::MutantTable(const Backend &backend, const Mutant &mutant) : ops_(*b
     active.mutant = mutant;
     active.calls = 0;
     backend_.ops = &ops_;
+    ops_.alloc = zeroed_alloc;
 #define CRS_PLANT(slot_name, args)                                                                                     \
     if (mutant.slot == #slot_name)                                                                                     \
         ops_.slot_name = mutated_##slot_name;
