@@ -1,9 +1,11 @@
 /* The seam between core and the backends: a table of stateless, whole-layer operations.
  *
  * Letters      T time steps   B rows of the batch   I inputs   H hidden units   V vocabulary   E embedding width
- *              F features     C classes             N rows of a matrix          O outputs      G gates (RNN 1, LSTM 4)
- * Layout       the rightmost index is contiguous: [T,B,F] is time-major. Gates stand in rows of W, R and b in the order
- *              i f g o (PyTorch's), whatever a backend does inside.
+ *              F features     C classes             N rows of a matrix          O outputs      P positions of a step
+ *              G gates (RNN 1, GRU 3, LSTM 4)
+ * Layout       the rightmost index is contiguous: [T,B,F] is time-major. Gates stand in rows of W, R and b in PyTorch's
+ *              order, i f g o (LSTM) and r z n (GRU), whatever a backend does inside. A picture is [T,B,P,F]: time is
+ *              its height, positions are its width, features its channels; P is 1 where there is only time.
  * real         `void *` to numbers points to the backend's real type: real_size bytes, float (4) or double (8).
  *              All pointers in argument structs are device pointers unless marked host.
  * Live steps   step t of row r is live if and only if start[r] <= t < start[r] + len[r]. start NULL: 0; len NULL: T
@@ -92,19 +94,22 @@ typedef struct crs_embedding {
     void *dtable;       /* [V,E] added to */
 } crs_embedding;
 
-/* y = x * mask, elementwise over n. The backward is the same call with dy as x and dx as y. y may be x. */
+/* y[e] = x[e] * mask[e mod period], for e < n. The backward is the same call with dy as x and dx as y. y may be x.
+ * period n: a mask for every element; period B*F of [T,B,F]: the same one at every step, so that a feature is dropped
+ * from a whole row (spatial dropout; Tompson et al. 2015). */
 typedef struct crs_dropout {
-    int64_t n;
+    int64_t n, period;
     crs_mask mask;
     const crs_step_state *state;
     const void *x; /* [n] */
     void *y;       /* [n] */
 } crs_dropout;
 
-/* y += x, elementwise over n (sum of two directions). */
+/* y = scale (y + x), elementwise over n (two directions merged by sum or mean, and the mean's gradient). */
 typedef struct crs_add {
     int64_t n;
-    const void *x; /* [n] */
+    double scale;
+    const void *x; /* [n], or NULL: zeros */
     void *y;       /* [n] */
 } crs_add;
 
@@ -113,6 +118,10 @@ typedef struct crs_add {
  *   RNN   h_t = act(W x_t + R h_{t-1} + b)                                          act: CRS_TANH or CRS_RELU
  *   LSTM  i,f,o = sigmoid, g = tanh of (W x_t + R h_{t-1} + b); c_t = f c_{t-1} + i g; h_t = o tanh(c_t)
  *         (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; one bias, as Keras)
+ *   GRU   r, z = sigmoid of (W x_t + R h_{t-1} + b + b_hh);  h_t = (1 - z) n + z h_{t-1}  (Cho et al. 2014, z as in
+ *         PyTorch and Keras), where n is, with the mask of the recurrence on h_{t-1} wherever it meets R,
+ *         reset after (cuDNN, PyTorch, Keras' default)   tanh(W_n x_t + b_n + r (R_n h_{t-1} + b_hh_n))
+ *         reset before                                   tanh(W_n x_t + b_n + R_n (r h_{t-1})), and b_hh is NULL
  *
  * reverse: t runs from T-1 down to 0. The state before the first step is zero. The final state is that after the last
  * step in running order (dead steps copy the state through, so it is the last live state).
@@ -123,17 +132,19 @@ typedef struct crs_recurrent {
     int64_t I, H;
     int reverse;
     crs_activation activation; /* RNN only */
+    int reset_after;           /* GRU only */
     int training;              /* 0: only forward follows, the reserve may be smaller */
     crs_mask input_mask;       /* read when training */
     crs_mask recurrent_mask;   /* read when training */
     const crs_step_state *state;
-    int64_t ldy;   /* elements between rows of y, h_last, dy, dh_last: >= H (2H when two directions interleave) */
-    const void *x; /* [T,B,I] */
-    const void *W; /* [G*H,I] */
-    const void *R; /* [G*H,H] */
-    const void *b; /* [G*H] */
-    void *y;       /* [T,B,ldy], H of each row written */
-    void *h_last;  /* [B,ldy], H of each row written, or NULL */
+    int64_t ldy;      /* elements between rows of y, h_last, dy, dh_last: >= H (2H when two directions interleave) */
+    const void *x;    /* [T,B,I] */
+    const void *W;    /* [G*H,I], or NULL: x is W x_t itself, [T,B,G*H] (so is dx; no input mask, dW is not read) */
+    const void *R;    /* [G*H,H] */
+    const void *b;    /* [G*H] */
+    const void *b_hh; /* [G*H] GRU with reset after; else NULL */
+    void *y;          /* [T,B,ldy], H of each row written */
+    void *h_last;     /* [B,ldy], H of each row written, or NULL */
     void *reserve;
     const void *dy;      /* [T,B,ldy] or NULL: zero */
     const void *dh_last; /* [B,ldy] gradient of the final state, or NULL: zero. Not both NULL */
@@ -141,6 +152,7 @@ typedef struct crs_recurrent {
     void *dW;            /* [G*H,I] added to */
     void *dR;            /* [G*H,H] added to */
     void *db;            /* [G*H] added to */
+    void *db_hh;         /* [G*H] added to; GRU with reset after */
 } crs_recurrent;
 
 /* y = act(x W^T + b). */
@@ -156,6 +168,95 @@ typedef struct crs_dense {
     void *dW;      /* [O,I] added to */
     void *db;      /* [O] added to */
 } crs_dense;
+
+/* A window sliding over time and over positions: [0] is time, [1] positions. Output (t, p) sees the inputs
+ * (t stride[0] + i dilation[0] - before[0], p stride[1] + j dilation[1] - before[1]) for i < size[0], j < size[1].
+ * Those beyond the input's edges, and those at dead steps, are not there. All but before are >= 1; before is >= 0. */
+typedef struct crs_window {
+    int64_t size[2], stride[2], dilation[2], before[2];
+} crs_window;
+
+/* Convolution: y[t,b,p,:] = act(b + sum over the window's (i,j) of W[:,i,j,:] x[...,:]); what is not there counts as
+ * zero. Every output step is computed, also those that a caller then takes for dead (their dy is zero). dx is zero at
+ * dead steps. */
+typedef struct crs_conv {
+    crs_steps steps;      /* of the input */
+    int64_t P, I;         /* of the input */
+    int64_t T_out, P_out; /* of the output */
+    int64_t O;
+    crs_window window;
+    crs_activation activation;
+    const void *x;      /* [T,B,P,I]; conv */
+    const int32_t *ids; /* [T,B], each in 0..P*I; onehot: x[t,b] has a one at ids[t,b] - 1 and zeros elsewhere, all
+                           zeros for id 0, and is never written out. P or I is 1, and where P is 1 so is size[1] */
+    const void *W;      /* [O,size[0],size[1],I] */
+    const void *b;      /* [O] */
+    void *y;            /* [T_out,B,P_out,O] */
+    void *reserve;      /* conv_reserve or onehot_reserve bytes of scratch, nothing in it is kept */
+    void *dy;           /* [T_out,B,P_out,O] scratch: holds the gradient before the activation afterwards */
+    void *dx;           /* [T,B,P,I] overwritten, or NULL: not wanted; conv */
+    void *dW;           /* [O,size[0],size[1],I] added to */
+    void *db;           /* [O] added to */
+} crs_conv;
+
+/* Pooling by windows: maximum (ties: the earliest step, then the lowest position) or mean of what is there. A window
+ * with nothing in it gives zeros and passes no gradient on. dx is zero where no window takes it, and at dead steps. */
+typedef struct crs_window_pool {
+    crs_steps steps;      /* of the input */
+    int64_t P, F;         /* P of the input */
+    int64_t T_out, P_out; /* of the output */
+    crs_window window;
+    int mean;        /* 0: maximum */
+    const void *x;   /* [T,B,P,F] */
+    void *y;         /* [T_out,B,P_out,F] */
+    int32_t *argmax; /* [T_out,B,P_out,F] t*P+p of the maximum, or -1; written and read by the maximum only */
+    const void *dy;  /* [T_out,B,P_out,F] */
+    void *dx;        /* [T,B,P,F] overwritten */
+} crs_window_pool;
+
+/* [T,B,F] -> [B,T*F], time in front of features (Keras' order); zeros at dead steps, whose dx is zero. */
+typedef struct crs_flatten {
+    crs_steps steps;
+    int64_t F;
+    const void *x;  /* [T,B,F] */
+    void *y;        /* [B,T*F] */
+    const void *dy; /* [B,T*F] */
+    void *dx;       /* [T,B,F] overwritten */
+} crs_flatten;
+
+/* Batch normalisation (Ioffe and Szegedy 2015) of each feature over the live steps and all positions:
+ *   y = gamma (x - mean) / sqrt(var + epsilon) + beta
+ * training: mean and (biased) variance of the batch, and running = momentum running + (1 - momentum) batch's (Keras),
+ * left alone where nothing is live (the output is then beta); else the running ones. Dead steps are put through the
+ * same map. Backward only after forward with training; dx is zero at dead steps. */
+typedef struct crs_batch_norm {
+    crs_steps steps;
+    int64_t P, F;
+    int training;
+    double momentum, epsilon;
+    const void *gamma, *beta;         /* [F] */
+    void *running_mean, *running_var; /* [F] */
+    const void *x;                    /* [T,B,P,F] */
+    void *y;                          /* [T,B,P,F] */
+    void *reserve;                    /* batch_norm_reserve bytes */
+    const void *dy;                   /* [T,B,P,F] */
+    void *dx;                         /* [T,B,P,F] overwritten, or NULL: not wanted */
+    void *dgamma, *dbeta;             /* [F] added to */
+} crs_batch_norm;
+
+/* Layer normalisation (Ba, Kiros and Hinton 2016) of each row: y = gamma (x - mean) / sqrt(var + epsilon) + beta, with
+ * the row's mean and biased variance. */
+typedef struct crs_layer_norm {
+    int64_t N, F;
+    double epsilon;
+    const void *gamma, *beta; /* [F] */
+    const void *x;            /* [N,F] */
+    void *y;                  /* [N,F] */
+    void *reserve;            /* layer_norm_reserve bytes */
+    const void *dy;           /* [N,F] */
+    void *dx;                 /* [N,F] overwritten, or NULL: not wanted */
+    void *dgamma, *dbeta;     /* [F] added to */
+} crs_layer_norm;
 
 typedef enum crs_pool_kind { CRS_POOL_LAST, CRS_POOL_MEAN, CRS_POOL_MAX } crs_pool_kind;
 
@@ -207,6 +308,26 @@ typedef struct crs_norm {
     double max_norm;
     crs_step_state *state;
 } crs_norm;
+
+/* A penalty on weights, as Keras' regularizers: the batch loss gets l1 sum |w| + l2 sum w^2, so that state.loss_sum +=
+ * rows times that, and g += l1 sign(w) + 2 l2 w (sign(0) = 0). Before norm. */
+typedef struct crs_penalty {
+    int64_t n;
+    double l1, l2;
+    int64_t rows;  /* of the batch */
+    const void *w; /* [n] */
+    void *g;       /* [n] added to */
+    crs_step_state *state;
+} crs_penalty;
+
+/* A bound on weights, as Keras' MaxNorm: each row of w times min(norm, limit) / (1e-7 + norm), norm being its L2 norm.
+ * After the optimizer; once bad_step is set the weights are left alone. */
+typedef struct crs_max_norm {
+    int64_t N, F;
+    double limit;
+    void *w; /* [N,F] */
+    const crs_step_state *state;
+} crs_max_norm;
 
 typedef enum crs_optimizer_kind { CRS_SGD, CRS_RMSPROP, CRS_ADAM, CRS_ADAMW } crs_optimizer_kind;
 
