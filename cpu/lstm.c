@@ -5,9 +5,8 @@
 #include "recurrent.h"
 
 CPU_CLONES
-static void lstm_cell(const crs_recurrent *a, const real *restrict b, real *restrict z, const real *restrict c_prev,
+static void lstm_cell(int64_t H, const real *restrict b, real *restrict z, const real *restrict c_before,
                       real *restrict c, real *restrict h) {
-    const int64_t H = a->H;
     for (int64_t j = 0; j < H; j++) {
         const real i = cpu_sigmoid(z[j] + b[j]);
         const real f = cpu_sigmoid(z[H + j] + b[H + j]);
@@ -17,23 +16,21 @@ static void lstm_cell(const crs_recurrent *a, const real *restrict b, real *rest
         z[H + j] = f;
         z[2 * H + j] = g;
         z[3 * H + j] = o;
-        c[j] = f * c_prev[j] + i * g;
+        c[j] = f * c_before[j] + i * g;
         h[j] = o * cpu_tanh(c[j]);
     }
 }
 
 /* tanh(c) is computed again: that is cheaper than to store it and read it back. */
 CPU_CLONES
-static void lstm_cell_backward(const crs_recurrent *a, real *restrict z, const real *restrict c_prev,
-                               const real *restrict c, const real *restrict h, real *restrict dh, real *restrict dc) {
-    const int64_t H = a->H;
-    (void)h;
+static void lstm_cell_backward(int64_t H, real *restrict z, const real *restrict c_before, const real *restrict c,
+                               real *restrict dh, real *restrict dc) {
     for (int64_t j = 0; j < H; j++) {
         const real i = z[j], f = z[H + j], g = z[2 * H + j], o = z[3 * H + j];
         const real tanh_c = cpu_tanh(c[j]);
         const real d = dc[j] + dh[j] * o * (1 - tanh_c * tanh_c);
         z[j] = d * g * i * (1 - i);
-        z[H + j] = d * c_prev[j] * f * (1 - f);
+        z[H + j] = d * c_before[j] * f * (1 - f);
         z[2 * H + j] = d * i * (1 - g * g);
         z[3 * H + j] = dh[j] * tanh_c * o * (1 - o);
         dc[j] = d * f;
@@ -41,7 +38,16 @@ static void lstm_cell_backward(const crs_recurrent *a, real *restrict z, const r
     }
 }
 
-static const recurrent_cell lstm = {4, 1, lstm_cell, lstm_cell_backward};
+static void lstm_row(const recurrent_row *row) {
+    lstm_cell(row->a->H, row->a->b, row->z, row->c_before, row->c, row->h);
+}
+
+static void lstm_row_backward(const recurrent_row *row) {
+    lstm_cell_backward(row->a->H, row->z, row->c_before, row->c, row->dh, row->dc);
+}
+
+static const recurrent_cell lstm = {
+    .gates = 4, .has_cell_state = 1, .forward = lstm_row, .backward = lstm_row_backward};
 
 size_t CPU_NAME(lstm_reserve)(const crs_device *device, const crs_recurrent *a) {
     (void)device;

@@ -19,15 +19,21 @@ size_t march_lay_out(march *m, const crs_recurrent *a, const recurrent_cell *cel
     const int training = a->training != 0, has_cell_state = cell->has_cell_state;
     const int masks_input = training && a->input_mask.rate > 0;
     const int masks_state = training && a->recurrent_mask.rate > 0;
+    const int has_inner_state = cell->inner_gates > 0;
     *m = (march){.a = a, .cell = cell, .width = width, .tiles = (B + MARCH_TILE - 1) / MARCH_TILE};
+    m->outer = (cell->gates - cell->inner_gates) * H;
     m->cell_slots = training ? T + 1 : 2;
+    m->step_slots = training ? T : 1;
     const struct {
         real **memory;
         int wanted;
         int64_t d0, d1, d2;
     } parts[] = {
         {&m->gates, 1, T, B, width},
+        {&m->products, cell->separates, m->step_slots, B, width},
+        {&m->inner, has_inner_state, m->step_slots, B, H},
         {&m->cells, has_cell_state, m->cell_slots, B, H},
+        {&m->zeros, 1, H, 1, 1},
         {&m->R_transposed, 1, H, width, 1},
         {&m->input_mask, masks_input, B, I, 1},
         {&m->x_masked, masks_input, T, B, I},
@@ -35,7 +41,10 @@ size_t march_lay_out(march *m, const crs_recurrent *a, const recurrent_cell *cel
         {&m->h_masked, masks_state, T, B, H},
         {&m->dh, training, B, H, 1},
         {&m->dc, training && has_cell_state, B, H, 1},
+        {&m->dh_masked, masks_state, B, H, 1},
+        {&m->d_inner, training && has_inner_state, B, H, 1},
         {&m->db, training, m->tiles, width, 1},
+        {&m->db_hh, training && cell->separates, m->tiles, width, 1},
     };
     size_t size = 0;
     for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
@@ -64,6 +73,7 @@ live_range rows_live(const crs_steps *steps, int64_t row, int64_t rows) {
 crs_status march_prepare(march *m, const crs_recurrent *a, const recurrent_cell *cell) {
     march_lay_out(m, a, cell, a->reserve);
     m->live = rows_live(&a->steps, 0, a->steps.B);
+    march_carry(a->H, NULL, m->zeros);
     /* The BLAS counts in int; cpu_gemm cuts the rows, but these are lengths of rows. */
     return m->width <= INT_MAX && a->I <= INT_MAX && a->ldy <= INT_MAX ? CRS_OK : CRS_ERR_UNSUPPORTED;
 }

@@ -4,12 +4,9 @@
 #include "recurrent.h"
 
 CPU_CLONES
-static void rnn_cell(const crs_recurrent *a, const real *restrict b, real *restrict z, const real *c_prev, real *c,
+static void rnn_cell(int64_t H, crs_activation activation, const real *restrict b, const real *restrict z,
                      real *restrict h) {
-    const int64_t H = a->H;
-    (void)c_prev;
-    (void)c;
-    if (a->activation == CRS_TANH) {
+    if (activation == CRS_TANH) {
         for (int64_t j = 0; j < H; j++)
             h[j] = cpu_tanh(z[j] + b[j]);
     } else {
@@ -22,13 +19,9 @@ static void rnn_cell(const crs_recurrent *a, const real *restrict b, real *restr
 
 /* Both derivatives can be had from h. */
 CPU_CLONES
-static void rnn_cell_backward(const crs_recurrent *a, real *restrict z, const real *c_prev, const real *c,
-                              const real *restrict h, real *restrict dh, real *dc) {
-    const int64_t H = a->H;
-    (void)c_prev;
-    (void)c;
-    (void)dc;
-    if (a->activation == CRS_TANH) {
+static void rnn_cell_backward(int64_t H, crs_activation activation, real *restrict z, const real *restrict h,
+                              real *restrict dh) {
+    if (activation == CRS_TANH) {
         for (int64_t j = 0; j < H; j++) {
             z[j] = dh[j] * (1 - h[j] * h[j]);
             dh[j] = 0;
@@ -41,7 +34,15 @@ static void rnn_cell_backward(const crs_recurrent *a, real *restrict z, const re
     }
 }
 
-static const recurrent_cell rnn = {1, 0, rnn_cell, rnn_cell_backward};
+static void rnn_row(const recurrent_row *row) {
+    rnn_cell(row->a->H, row->a->activation, row->a->b, row->z, row->h);
+}
+
+static void rnn_row_backward(const recurrent_row *row) {
+    rnn_cell_backward(row->a->H, row->a->activation, row->z, row->h, row->dh);
+}
+
+static const recurrent_cell rnn = {.gates = 1, .forward = rnn_row, .backward = rnn_row_backward};
 
 static int activation_is_known(const crs_recurrent *a) {
     return a->activation == CRS_TANH || a->activation == CRS_RELU;

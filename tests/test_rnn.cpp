@@ -5,8 +5,13 @@
 
 namespace crs {
 
-static double step(crs_activation activation, const double *sums, double *) {
-    return activation == CRS_RELU ? std::fmax(0, sums[0]) : std::tanh(sums[0]);
+static std::vector<double> step(const RecurrentStep &s, std::vector<double> *) {
+    std::vector<double> h;
+    for (int64_t j = 0; j < s.H; j++) {
+        const double sum = s.input[j] + s.recurrent(j, s.h_masked);
+        h.push_back(s.activation == CRS_RELU ? std::fmax(0, sum) : std::tanh(sum));
+    }
+    return h;
 }
 
 /* There are two activations, and no other is taken for one of them. */
@@ -24,8 +29,12 @@ static Verdict check_activations(const Backend &under_test) {
 }
 
 Verdict check_operation(const Backend &under_test, const Backend &oracle) {
-    static const Cell cell = {
-        1, &crs_ops::rnn_reserve, &crs_ops::rnn_forward, &crs_ops::rnn_backward, {CRS_TANH, CRS_RELU}, step};
+    static const Cell cell = {1,
+                              &crs_ops::rnn_reserve,
+                              &crs_ops::rnn_forward,
+                              &crs_ops::rnn_backward,
+                              {{CRS_TANH, false}, {CRS_RELU, false}},
+                              step};
     CRS_TRY(check_recurrent(cell, under_test, oracle));
     return check_activations(under_test);
 }

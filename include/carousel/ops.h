@@ -376,6 +376,8 @@ typedef struct crs_schedule {
     X(rnn_backward, crs_recurrent)                                                                                     \
     X(lstm_forward, crs_recurrent)                                                                                     \
     X(lstm_backward, crs_recurrent)                                                                                    \
+    X(gru_forward, crs_recurrent)                                                                                      \
+    X(gru_backward, crs_recurrent)                                                                                     \
     X(dense_forward, crs_dense)                                                                                        \
     X(dense_backward, crs_dense)                                                                                       \
     X(pool_forward, crs_pool)                                                                                          \
@@ -385,11 +387,12 @@ typedef struct crs_schedule {
     X(optimizer, crs_optimizer)                                                                                        \
     X(schedule, crs_schedule)
 
-/* Reserve sizes in bytes for a layer of the given steps.T, steps.B, I, H, training and mask rates (an upper bound for
- * any smaller T and B). Host functions: they queue nothing. */
+/* Reserve sizes in bytes for a layer of the given steps.T, steps.B, I, H, reset_after, training and mask rates (an
+ * upper bound for any smaller T and B). Host functions: they queue nothing. */
 #define CRS_RESERVE_SLOTS(X)                                                                                           \
     X(rnn_reserve, crs_recurrent)                                                                                      \
-    X(lstm_reserve, crs_recurrent)
+    X(lstm_reserve, crs_recurrent)                                                                                     \
+    X(gru_reserve, crs_recurrent)
 
 typedef struct crs_ops {
     const char *name; /* "cpu", "cpu-double", "cuda" */

@@ -70,6 +70,14 @@ Outputs outputs_lstm_forward(const crs_recurrent &a) {
 Outputs outputs_lstm_backward(const crs_recurrent &a) {
     return gradients(a, 4);
 }
+Outputs outputs_gru_forward(const crs_recurrent &a) {
+    return outputs_rnn_forward(a);
+}
+Outputs outputs_gru_backward(const crs_recurrent &a) {
+    Outputs outputs = gradients(a, 3);
+    outputs.push_back(added(matrix("db_hh", a.db_hh, 1, 3 * a.H)));
+    return outputs;
+}
 Outputs outputs_dense_forward(const crs_dense &a) {
     return {matrix("y", a.y, a.N, a.O)};
 }

@@ -17,19 +17,19 @@ struct Shape {
     int64_t ldy = 0, first = 0; /* ldy 0: H; first: column of this direction */
     double input_rate = 0, recurrent_rate = 0;
     bool training = true, dy = true, dh_last = true, dx = true, h_last = true;
-    crs_activation activation = CRS_TANH;
     double scale = 1; /* of the inputs; a small one is the biases' too */
+    Cell::Variant variant = {CRS_TANH, false};
 
     int64_t row() const {
         return ldy ? ldy : H;
     }
     std::string text() const {
         return format("T %lld B %lld I %lld H %lld live %d reverse %d ldy %lld+%lld masks %g %g training %d "
-                      "dy %d dh_last %d dx %d h_last %d act %d scale %g",
+                      "dy %d dh_last %d dx %d h_last %d act %d reset_after %d scale %g",
                       static_cast<long long>(T), static_cast<long long>(B), static_cast<long long>(I),
                       static_cast<long long>(H), static_cast<int>(live), reverse, static_cast<long long>(row()),
                       static_cast<long long>(first), input_rate, recurrent_rate, training, dy, dh_last, dx, h_last,
-                      activation, scale);
+                      variant.activation, variant.reset_after, scale);
     }
 };
 
@@ -40,7 +40,8 @@ crs_recurrent sizes_of(const Shape &s) {
     a.I = s.I;
     a.H = s.H;
     a.reverse = s.reverse;
-    a.activation = s.activation;
+    a.activation = s.variant.activation;
+    a.reset_after = s.variant.reset_after;
     a.training = s.training;
     a.input_mask = {s.input_rate, 0x123456789abcdef1u, 3};
     a.recurrent_mask = {s.recurrent_rate, 0x123456789abcdef1u, 4};
@@ -64,6 +65,10 @@ Numbers inputs_of(const Cell &cell, const Shape &s) {
     in["dW"] = random.reals(rows * s.I);
     in["dR"] = random.reals(rows * s.H);
     in["db"] = random.reals(rows);
+    if (s.variant.reset_after) {
+        in["b_hh"] = random.reals(rows, 0.5 * std::min(1.0, s.scale));
+        in["db_hh"] = random.reals(rows);
+    }
     return in;
 }
 
@@ -79,6 +84,8 @@ crs_recurrent place_forward(const Cell &cell, const Device &device, const Shape 
     a.W = bench->input("W", in.at("W"));
     a.R = bench->input("R", in.at("R"));
     a.b = bench->input("b", in.at("b"));
+    if (s.variant.reset_after)
+        a.b_hh = bench->input("b_hh", in.at("b_hh"));
     a.y = bench->output("y", Layout(s.T * s.B, s.H, ld, s.first));
     a.h_last = s.h_last ? bench->output("h_last", Layout(s.B, s.H, ld, s.first)) : nullptr;
     a.reserve = bench->scratch("reserve", (device.ops().*cell.reserve)(device.handle(), &a));
@@ -94,6 +101,8 @@ void place_backward(const Shape &s, const Numbers &in, Bench *bench, crs_recurre
     a->dW = bench->added("dW", in.at("dW"));
     a->dR = bench->added("dR", in.at("dR"));
     a->db = bench->added("db", in.at("db"));
+    if (s.variant.reset_after)
+        a->db_hh = bench->added("db_hh", in.at("db_hh"));
 }
 
 Verdict run(const Cell &cell, const Device &device, const Shape &s, const Numbers &in, Result *result) {
@@ -111,32 +120,50 @@ Verdict run(const Cell &cell, const Device &device, const Shape &s, const Number
     return Verdict::pass();
 }
 
-/* The forward pass one unit, one row, one step at a time. */
+double dot(const double *weights, const std::vector<double> &values) {
+    double sum = 0;
+    for (size_t i = 0; i < values.size(); i++)
+        sum += weights[i] * values[i];
+    return sum;
+}
+
+/* `n` elements of all, through the mask. */
+std::vector<double> masked(const double *all, const double *mask, int64_t n) {
+    std::vector<double> values(all, all + n);
+    for (size_t i = 0; i < values.size(); i++)
+        values[i] *= mask[i];
+    return values;
+}
+
+/* The forward pass one row, one step, one unit at a time. */
 Numbers reference(const Cell &cell, const Shape &s, const Numbers &in) {
     const crs_recurrent a = sizes_of(s);
     const crs_mask none = {};
-    const std::vector<double> &x = in.at("x"), &W = in.at("W"), &R = in.at("R"), &b = in.at("b");
     const std::vector<double> x_mask = mask_factors(s.training ? a.input_mask : none, step_number, s.B * s.I);
     const std::vector<double> h_mask = mask_factors(s.training ? a.recurrent_mask : none, step_number, s.B * s.H);
+    const double *x = in.at("x").data(), *W = in.at("W").data(), *R = in.at("R").data();
+    RecurrentStep step = {};
+    step.H = s.H;
+    step.activation = s.variant.activation;
+    step.reset_after = s.variant.reset_after;
+    step.recurrent = [&](int64_t row, const std::vector<double> &state) {
+        return dot(R + row * s.H, state) + (s.variant.reset_after ? in.at("b_hh")[row] : 0);
+    };
     Numbers out;
     out["y"].resize(static_cast<size_t>(s.T * s.B * s.H));
     for (int64_t r = 0; r < s.B; r++) {
-        std::vector<double> h(static_cast<size_t>(s.H)), c(h), next(h), sums(static_cast<size_t>(cell.gates));
+        std::vector<double> h(static_cast<size_t>(s.H)), c(h);
         for (int64_t k = 0; k < s.T; k++) {
             const int64_t t = s.reverse ? s.T - 1 - k : k;
-            for (int64_t j = 0; j < s.H && is_live(in, s.T, t, r); j++) {
-                for (int64_t g = 0; g < cell.gates; g++) {
-                    const int64_t unit = g * s.H + j;
-                    double sum = b[unit];
-                    for (int64_t i = 0; i < s.I; i++)
-                        sum += W[unit * s.I + i] * x[(t * s.B + r) * s.I + i] * x_mask[r * s.I + i];
-                    for (int64_t i = 0; i < s.H; i++)
-                        sum += R[unit * s.H + i] * h[i] * h_mask[r * s.H + i];
-                    sums[g] = sum;
-                }
-                next[j] = cell.step(s.activation, sums.data(), &c[j]);
+            if (is_live(in, s.T, t, r)) {
+                const std::vector<double> xt = masked(x + (t * s.B + r) * s.I, &x_mask[r * s.I], s.I);
+                step.input = in.at("b");
+                for (int64_t row = 0; row < cell.gates * s.H; row++)
+                    step.input[row] += dot(W + row * s.I, xt);
+                step.h_before = h;
+                step.h_masked = masked(h.data(), &h_mask[r * s.H], s.H);
+                h = cell.step(step, &c);
             }
-            h = next;
             std::copy(h.begin(), h.end(), out["y"].begin() + (t * s.B + r) * s.H);
         }
         if (s.h_last)
@@ -145,7 +172,7 @@ Numbers reference(const Cell &cell, const Shape &s, const Numbers &in) {
     return out;
 }
 
-std::vector<Shape> shapes_of(crs_activation activation) {
+std::vector<Shape> shapes_of(const Cell::Variant &variant) {
     Shape all_on = {5, 6, 3, 4, Live::middle};
     all_on.input_rate = 0.25;
     all_on.recurrent_rate = 0.25;
@@ -186,33 +213,34 @@ std::vector<Shape> shapes_of(crs_activation activation) {
     shapes.push_back(wide);
     Shape saturated = {6, 4, 5, 4, Live::ragged};
     saturated.scale = 100; /* sigmoid and tanh at their ends; ReLU has none */
-    if (activation == CRS_TANH)
+    if (variant.activation == CRS_TANH)
         shapes.push_back(saturated);
     Shape quiet = {4, 4, 5, 6, Live::ragged};
     quiet.scale = 1e-3; /* near zero tanh must keep its relative error */
     shapes.push_back(quiet);
     for (Shape &shape : shapes)
-        shape.activation = activation;
+        shape.variant = variant;
     return shapes;
 }
 
 /* Small shapes: every element of every input is moved twice. */
-std::vector<Shape> small_shapes_of(crs_activation activation) {
+std::vector<Shape> small_shapes_of(const Cell::Variant &variant) {
     std::vector<Shape> shapes = {{4, 4, 3, 2, Live::middle}, {3, 4, 2, 3, Live::ragged, true}, {4, 2, 2, 3}};
     shapes[0].input_rate = shapes[0].recurrent_rate = 0.4;
     shapes[0].ldy = 5;
     shapes[1].recurrent_rate = 0.3;
     for (Shape &shape : shapes)
-        shape.activation = activation;
+        shape.variant = variant;
     return shapes;
 }
 
 /* "An upper bound for any smaller T and B": what lets a caller keep one reserve for batches of all lengths. */
-Verdict check_reserve(const Cell &cell, const Backend &under_test) {
+Verdict check_reserve(const Cell &cell, const Cell::Variant &variant, const Backend &under_test) {
     const Device device(under_test, 2);
     CRS_TRY(device.opened());
     for (const bool training : {false, true}) {
         Shape small = {3, 3, 5, 7};
+        small.variant = variant;
         small.training = training;
         small.input_rate = small.recurrent_rate = 0.5;
         Shape longer = small, wider = small;
@@ -231,11 +259,12 @@ Verdict check_reserve(const Cell &cell, const Backend &under_test) {
 /* A forced variant is not replaced by another one where it cannot run: it refuses, and says how many units are too
  * many.
  */
-Verdict check_refusal(const Cell &cell, const Backend &under_test) {
+Verdict check_refusal(const Cell &cell, const Cell::Variant &variant, const Backend &under_test) {
     if (under_test.largest_H == 0)
         return Verdict::pass();
     const Device device(under_test, 1);
-    const Shape s = {2, 3, 2, under_test.largest_H + 1};
+    Shape s = {2, 3, 2, under_test.largest_H + 1};
+    s.variant = variant;
     const Numbers in = inputs_of(cell, s);
     Bench bench(device);
     Result result;
@@ -262,9 +291,9 @@ std::vector<Shape> held_by(const Backend &backend, const std::vector<Shape> &sha
 } // namespace
 
 Verdict check_recurrent(const Cell &cell, const Backend &under_test, const Backend &oracle) {
-    for (const crs_activation activation : cell.activations) {
+    for (const Cell::Variant &variant : cell.variants) {
         Operation<Shape> operation;
-        operation.shapes = held_by(under_test, shapes_of(activation));
+        operation.shapes = held_by(under_test, shapes_of(variant));
         operation.inputs = [&cell](const Shape &s) { return inputs_of(cell, s); };
         operation.run = [&cell](const Device &device, const Shape &s, const Numbers &in, Result *result) {
             return run(cell, device, s, in, result);
@@ -273,12 +302,15 @@ Verdict check_recurrent(const Cell &cell, const Backend &under_test, const Backe
         operation.terms = [](const Shape &s) { return static_cast<double>((s.I + s.H) * s.T * s.B); };
         operation.backward = true;
         CRS_TRY(check_shapes(operation, under_test, oracle));
-        CRS_TRY(check_gradients(operation, under_test, small_shapes_of(activation),
-                                {{"y", "dy"}, {"h_last", "dh_last"}},
-                                {{"dx", "x"}, {"dW", "W"}, {"dR", "R"}, {"db", "b"}}));
+        Pairs gradients = {{"dx", "x"}, {"dW", "W"}, {"dR", "R"}, {"db", "b"}};
+        if (variant.reset_after)
+            gradients.emplace_back("db_hh", "b_hh");
+        CRS_TRY(check_gradients(operation, under_test, small_shapes_of(variant), {{"y", "dy"}, {"h_last", "dh_last"}},
+                                gradients));
+        CRS_TRY(check_refusal(cell, variant, under_test));
+        CRS_TRY(check_reserve(cell, variant, under_test));
     }
-    CRS_TRY(check_refusal(cell, under_test));
-    return check_reserve(cell, under_test);
+    return Verdict::pass();
 }
 
 } // namespace crs
