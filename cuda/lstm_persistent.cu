@@ -240,6 +240,8 @@ template <int UNITS> static __global__ void __launch_bounds__(4 * UNITS) persist
 
 /* ---- the slots ---- */
 
+static constexpr recurrent_kind lstm_kind = {4, 0, true, false};
+
 static crs_status launch_rows(crs_device *device, const recurrence &r, void (*units_16)(recurrence),
                               void (*units_32)(recurrence), void (*units_64)(recurrence)) {
     const int units = r.a.H <= 16 ? 16 : r.a.H <= 32 ? 32 : LSTM_PERSISTENT_UNITS;
@@ -249,19 +251,19 @@ static crs_status launch_rows(crs_device *device, const recurrence &r, void (*un
 
 size_t cuda_lstm_persistent_reserve(const crs_recurrent *a) {
     recurrence r;
-    return cuda_recurrent_lay_out(a, 4, true, false, &r);
+    return cuda_recurrent_lay_out(a, lstm_kind, false, &r);
 }
 
 crs_status cuda_lstm_persistent_forward(crs_device *device, const crs_recurrent *a) {
     recurrence r;
-    cuda_recurrent_lay_out(a, 4, true, false, &r);
+    cuda_recurrent_lay_out(a, lstm_kind, false, &r);
     CRS_TRY(cuda_recurrent_inputs(device, r));
     return launch_rows(device, r, persistent_forward<16>, persistent_forward<32>, persistent_forward<64>);
 }
 
 crs_status cuda_lstm_persistent_backward(crs_device *device, const crs_recurrent *a) {
     recurrence r;
-    cuda_recurrent_lay_out(a, 4, true, false, &r);
+    cuda_recurrent_lay_out(a, lstm_kind, false, &r);
     CRS_TRY(launch_rows(device, r, persistent_backward<16>, persistent_backward<32>, persistent_backward<64>));
     return cuda_recurrent_gradients(device, r);
 }

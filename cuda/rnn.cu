@@ -1,23 +1,24 @@
-/* The plain recurrent layer, with tanh or relu. The march over time is recurrent.cu's. */
+/* The plain recurrent layer, with tanh or relu. The march over time is march.cu's. */
 #include "recurrent_step.cuh"
 
 struct rnn_cell {
-    static constexpr int gates = 1;
-    static constexpr bool has_cell_state = false;
+    static constexpr int gates = 1, inner_gates = 0;
+    static constexpr bool has_cell_state = false, separates = false;
 
-    static __device__ __forceinline__ float forward(crs_activation activation, float (&z)[gates], float &) {
-        if (activation == CRS_TANH)
-            return tanhf(z[0]);
-        return z[0] < 0 ? 0 : z[0]; /* a NaN stays one */
+    static __device__ __forceinline__ void forward(recurrent_unit<gates> &u) {
+        if (u.activation == CRS_TANH)
+            u.h = tanhf(u.z[0]);
+        else
+            u.h = u.z[0] < 0 ? 0 : u.z[0]; /* a NaN stays one */
     }
 
     /* Both derivatives can be had from h. */
-    static __device__ __forceinline__ void backward(crs_activation activation, float (&z)[gates], float, float, float h,
-                                                    float dh, float &) {
-        if (activation == CRS_TANH)
-            z[0] = dh * (1 - h * h);
+    static __device__ __forceinline__ void backward(recurrent_unit<gates> &u) {
+        if (u.activation == CRS_TANH)
+            u.z[0] = u.dh * (1 - u.h * u.h);
         else
-            z[0] = h > 0 ? dh : 0;
+            u.z[0] = u.h > 0 ? u.dh : 0;
+        u.dh = 0;
     }
 };
 
@@ -26,13 +27,13 @@ static bool activation_is_known(const crs_recurrent *a) {
 }
 
 size_t cuda_rnn_reserve(const crs_device *, const crs_recurrent *a) {
-    return cuda_march_reserve(a, recurrent_cell_of<rnn_cell>);
+    return cuda_march_reserve(a, recurrent_cell_of<rnn_cell>());
 }
 
 crs_status cuda_rnn_forward(crs_device *device, const crs_recurrent *a) {
-    return activation_is_known(a) ? cuda_march_forward(device, a, recurrent_cell_of<rnn_cell>) : CRS_ERR_ARGUMENT;
+    return activation_is_known(a) ? cuda_march_forward(device, a, recurrent_cell_of<rnn_cell>()) : CRS_ERR_ARGUMENT;
 }
 
 crs_status cuda_rnn_backward(crs_device *device, const crs_recurrent *a) {
-    return activation_is_known(a) ? cuda_march_backward(device, a, recurrent_cell_of<rnn_cell>) : CRS_ERR_ARGUMENT;
+    return activation_is_known(a) ? cuda_march_backward(device, a, recurrent_cell_of<rnn_cell>()) : CRS_ERR_ARGUMENT;
 }
