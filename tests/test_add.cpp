@@ -1,4 +1,4 @@
-/* y += x. */
+/* y = scale (y + x). */
 #include "operation.hpp"
 
 namespace crs {
@@ -6,8 +6,10 @@ namespace {
 
 struct Shape {
     int64_t n;
+    double scale = 1;
+    bool x = true;
     std::string text() const {
-        return format("n %lld", static_cast<long long>(n));
+        return format("n %lld scale %g x %d", static_cast<long long>(n), scale, x);
     }
 };
 
@@ -20,16 +22,17 @@ Verdict run(const Device &device, const Shape &s, const Numbers &in, Result *res
     Bench bench(device);
     crs_add a = {};
     a.n = s.n;
-    a.x = bench.input("x", in.at("x"));
+    a.scale = s.scale;
+    a.x = s.x ? bench.input("x", in.at("x")) : nullptr;
     a.y = bench.updated("y", in.at("y"));
     bench.call("add", device.ops().add, a);
     return bench.finish(result);
 }
 
-Numbers reference(const Shape &, const Numbers &in) {
+Numbers reference(const Shape &s, const Numbers &in) {
     Numbers out = {{"y", in.at("y")}};
     for (size_t i = 0; i < out["y"].size(); i++)
-        out["y"][i] += in.at("x")[i];
+        out["y"][i] = s.scale * (out["y"][i] + (s.x ? in.at("x")[i] : 0));
     return out;
 }
 
@@ -38,7 +41,9 @@ Numbers reference(const Shape &, const Numbers &in) {
 Verdict check_operation(const Backend &under_test, const Backend &oracle) {
     Operation<Shape> operation;
     for (const int64_t n : {7, 1, 31, 32, 33, 1000, 100003})
-        operation.shapes.push_back({n});
+        for (const bool x : {true, false})
+            for (const double scale : {0.5, 1.0, -0.3})
+                operation.shapes.push_back({n, scale, x});
     operation.inputs = inputs_of;
     operation.run = run;
     operation.reference = reference;

@@ -111,7 +111,7 @@ static void plan(const crs__layer *layer, crs__plan *plan) {
 }
 
 static crs_status add(const crs__run *run, size_t n, const void *x, void *y) {
-    const crs_add a = {.n = (int64_t)n, .x = x, .y = y};
+    const crs_add a = {.n = (int64_t)n, .scale = 1, .x = x, .y = y};
     return run->ops->add(run->device, &a);
 }
 
