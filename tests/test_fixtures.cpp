@@ -28,16 +28,17 @@ void dropout(FixtureRun &run, const FixtureCase &c) {
     const int64_t n = c.size("n");
     const crs_mask mask = {c.scalar("rate"), c.integer("seed"), static_cast<uint32_t>(c.integer("site"))};
     const crs_step_state *state = run.bench().state_input(at_step(c.integer("step")));
-    CRS_CALL(dropout, (crs_dropout{n, mask, state, run.input("x", {n}), run.output("y", {n}, 1, false)}));
+    CRS_CALL(dropout, (crs_dropout{n, n, mask, state, run.input("x", {n}), run.output("y", {n}, 1, false)}));
     run.expect("dx", c.array("dx", {n}), 1, true);
     void *dx = run.bench().updated("dx", c.array("dy", {n}));
-    CRS_CALL(dropout, (crs_dropout{n, mask, state, dx, dx}));
+    CRS_CALL(dropout, (crs_dropout{n, n, mask, state, dx, dx}));
 }
 
 void add(FixtureRun &run, const FixtureCase &c) {
     const int64_t n = c.size("n");
     run.expect("y", c.array("y", {n}), 1, false);
-    CRS_CALL(add, (crs_add{n, run.input("x", {n}), run.bench().updated("y", c.array("y_before", {n}))}));
+    CRS_CALL(add, (crs_add{n, c.scalar("scale"), run.input_if("x", {n}),
+                           run.bench().updated("y", c.array("y_before", {n}))}));
 }
 
 void dense(FixtureRun &run, const FixtureCase &c) {
@@ -201,10 +202,10 @@ struct Operation {
     size_t cases; /* a case that got lost is noticed */
 };
 
-const Operation operations[] = {{"embedding", embedding, 4},  {"dropout", dropout, 7},    {"add", add, 2},
-                                {"rnn", fixture_rnn, 20},     {"lstm", fixture_lstm, 15}, {"dense", dense, 9},
-                                {"pool", pool, 13},           {"loss", loss, 27},         {"norm", norm, 5},
-                                {"optimizer", optimizer, 15}, {"schedule", schedule, 9}};
+const Operation operations[] = {{"embedding", embedding, 4}, {"dropout", dropout, 7},      {"add", add, 4},
+                                {"rnn", fixture_rnn, 20},    {"lstm", fixture_lstm, 15},   {"gru", fixture_gru, 18},
+                                {"dense", dense, 9},         {"pool", pool, 13},           {"loss", loss, 27},
+                                {"norm", norm, 5},           {"optimizer", optimizer, 15}, {"schedule", schedule, 9}};
 
 Verdict check_case(const Operation &operation, const Device &device, const FixtureCase &fixture,
                    std::set<std::string> *slots) {

@@ -121,6 +121,7 @@ inline crs_step_state at_step(uint64_t step) {
 /* The recurrent layers, see fixture_recurrent.cpp. */
 void fixture_rnn(FixtureRun &run, const FixtureCase &fixture);
 void fixture_lstm(FixtureRun &run, const FixtureCase &fixture);
+void fixture_gru(FixtureRun &run, const FixtureCase &fixture);
 
 } // namespace crs
 #endif
