@@ -378,6 +378,10 @@ typedef struct crs_schedule {
     X(lstm_backward, crs_recurrent)                                                                                    \
     X(dense_forward, crs_dense)                                                                                        \
     X(dense_backward, crs_dense)                                                                                       \
+    X(conv_forward, crs_conv)                                                                                          \
+    X(conv_backward, crs_conv)                                                                                         \
+    X(onehot_forward, crs_conv)                                                                                        \
+    X(onehot_backward, crs_conv)                                                                                       \
     X(pool_forward, crs_pool)                                                                                          \
     X(pool_backward, crs_pool)                                                                                         \
     X(loss, crs_loss)                                                                                                  \
@@ -385,11 +389,14 @@ typedef struct crs_schedule {
     X(optimizer, crs_optimizer)                                                                                        \
     X(schedule, crs_schedule)
 
-/* Reserve sizes in bytes for a layer of the given steps.T, steps.B, I, H, training and mask rates (an upper bound for
- * any smaller T and B). Host functions: they queue nothing. */
+/* Reserve sizes in bytes for a layer of the given steps.T, steps.B, I, H, training and mask rates, or T_out, P, P_out, O
+ * and window (an upper bound for any smaller T, T_out and B). No pointer is read. Host functions: they queue nothing.
+ */
 #define CRS_RESERVE_SLOTS(X)                                                                                           \
     X(rnn_reserve, crs_recurrent)                                                                                      \
-    X(lstm_reserve, crs_recurrent)
+    X(lstm_reserve, crs_recurrent)                                                                                     \
+    X(conv_reserve, crs_conv)                                                                                          \
+    X(onehot_reserve, crs_conv)
 
 typedef struct crs_ops {
     const char *name; /* "cpu", "cpu-double", "cuda" */
