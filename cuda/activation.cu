@@ -37,7 +37,7 @@ static __global__ void derive_slices(crs_activation activation, int64_t rows, in
                                      const float *__restrict__ y, float *__restrict__ dy,
                                      double *__restrict__ partial) {
     CUDA_SHARED_ARRAY(double, sums, CUDA_BLOCK);
-    const int width = columns < CUDA_BLOCK ? (int)columns : CUDA_BLOCK, side_by_side = CUDA_BLOCK / width;
+    const int width = columns < CUDA_BLOCK ? (int)columns : (int)CUDA_BLOCK, side_by_side = CUDA_BLOCK / width;
     const int row = (int)threadIdx.x / width;
     const int64_t across = (columns + width - 1) / width, slice_rows = side_by_side * ROUNDS;
     for (int64_t block = blockIdx.x; block / across * slice_rows < rows; block += gridDim.x) {
@@ -82,7 +82,7 @@ static __global__ void add_slices(int64_t slices, int64_t columns, const double 
 
 crs_status cuda_activate_backward(crs_device *device, crs_activation activation, int64_t N, int64_t O, const float *y,
                                   float *dy, float *db) {
-    const int64_t width = O < CUDA_BLOCK ? O : CUDA_BLOCK, across = (O + width - 1) / width;
+    const int64_t width = O < CUDA_BLOCK ? O : (int64_t)CUDA_BLOCK, across = (O + width - 1) / width;
     const int64_t slice_rows = CUDA_BLOCK / width * ROUNDS, slices = (N + slice_rows - 1) / slice_rows;
     void *partial;
     CRS_TRY(cuda_scratch(device, (size_t)slices * (size_t)O * sizeof(double), &partial));
