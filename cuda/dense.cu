@@ -1,25 +1,6 @@
 /* Fully connected layer: y = act(x W^T + b), and its backward. */
+#include "activation.cuh"
 #include "gemm.cuh"
-#include "matrix.cuh"
-
-#include <math.h>
-
-/* At most 56 registers. */
-static __global__ void activate(crs_activation activation, int64_t rows, int64_t columns, const float *__restrict__ b,
-                                float *__restrict__ y) {
-    for (int64_t i = matrix_walk::first_row(); i < rows; i += matrix_walk::row_stride())
-        for (int64_t j = matrix_walk::first_column(); j < columns; j += matrix_walk::column_stride()) {
-            const float z = y[i * columns + j] + b[j];
-            float value = z;
-            if (activation == CRS_RELU)
-                value = z < 0 ? 0 : z; /* a NaN stays one */
-            else if (activation == CRS_TANH)
-                value = tanhf(z);
-            else if (activation == CRS_SIGMOID)
-                value = 1 / (1 + expf(-z));
-            y[i * columns + j] = value;
-        }
-}
 
 crs_status cuda_dense_forward(crs_device *device, const crs_dense *a) {
     cuda_product product = {};
@@ -34,21 +15,7 @@ crs_status cuda_dense_forward(crs_device *device, const crs_dense *a) {
     product.C = (float *)a->y;
     product.ldc = a->O;
     CRS_TRY(cuda_gemm(device, product));
-    return cuda_launch_matrix(device, a->N, a->O, activate, a->activation, a->N, a->O, (const float *)a->b,
-                              (float *)a->y);
-}
-
-/* dy becomes the gradient before the activation; every derivative can be had from y. At most 32 registers. */
-static __global__ void activate_backward(crs_activation activation, int64_t n, const float *__restrict__ y,
-                                         float *__restrict__ dy) {
-    for (int64_t i = cuda_first(); i < n; i += cuda_stride()) {
-        if (activation == CRS_RELU)
-            dy[i] = y[i] > 0 ? dy[i] : 0;
-        else if (activation == CRS_TANH)
-            dy[i] *= 1 - y[i] * y[i];
-        else
-            dy[i] *= y[i] * (1 - y[i]);
-    }
+    return cuda_activate(device, a->activation, a->N, a->O, (const float *)a->b, (float *)a->y);
 }
 
 static crs_status weights_backward(crs_device *device, const crs_dense *a) {
@@ -82,10 +49,8 @@ static crs_status input_backward(crs_device *device, const crs_dense *a) {
 }
 
 crs_status cuda_dense_backward(crs_device *device, const crs_dense *a) {
-    if (a->activation != CRS_LINEAR)
-        CRS_TRY(cuda_launch_over(device, a->N * a->O, activate_backward, a->activation, a->N * a->O,
-                                 (const float *)a->y, (float *)a->dy));
-    CRS_TRY(cuda_column_sums(device, a->N, a->O, (const float *)a->dy, a->O, (float *)a->db));
+    CRS_TRY(
+        cuda_activate_backward(device, a->activation, a->N, a->O, (const float *)a->y, (float *)a->dy, (float *)a->db));
     CRS_TRY(weights_backward(device, a));
     return a->dx ? input_backward(device, a) : CRS_OK;
 }

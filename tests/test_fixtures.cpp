@@ -60,6 +60,57 @@ void dense(FixtureRun &run, const FixtureCase &c) {
     CRS_CALL(dense_backward, a);
 }
 
+/* Two numbers, one for each axis of a window. */
+void window_axes(const FixtureCase &c, const char *field, int64_t to[2]) {
+    const std::vector<double> &axes = c.array(field, {2});
+    to[0] = static_cast<int64_t>(axes[0]);
+    to[1] = static_cast<int64_t>(axes[1]);
+}
+
+crs_conv convolution(FixtureRun &run, const FixtureCase &c) {
+    crs_conv a = {};
+    const int64_t T = c.size("T"), B = c.size("B"), P = c.size("P"), I = c.size("I"), O = c.size("O");
+    a.steps = {T, B, run.integers_if("start", {B}), run.integers_if("len", {B})};
+    a.P = P;
+    a.I = I;
+    a.O = O;
+    a.T_out = c.size("T_out");
+    a.P_out = c.size("P_out");
+    window_axes(c, "size", a.window.size);
+    window_axes(c, "stride", a.window.stride);
+    window_axes(c, "dilation", a.window.dilation);
+    window_axes(c, "before", a.window.before);
+    a.activation = activation_of(c);
+    const int64_t columns = a.window.size[0] * a.window.size[1] * I;
+    const Shape outputs = {a.T_out, B, a.P_out, O}, weights = {O, a.window.size[0], a.window.size[1], I};
+    const double terms = double(columns + a.T_out * B * a.P_out + O);
+    a.x = run.input_if("x", {T, B, P, I});
+    a.ids = run.integers_if("ids", {T, B});
+    a.W = run.input("W", weights);
+    a.b = run.input("b", {O});
+    a.y = run.output("y", outputs, double(columns + 1), false);
+    run.expect("dz", c.array("dz", outputs), double(columns + 1), true);
+    a.dy = run.bench().updated("dz", c.array("dy", outputs));
+    a.dx = run.output_if("dx", {T, B, P, I}, terms, true);
+    a.dW = run.added("dW", weights, terms);
+    a.db = run.added("db", {O}, terms);
+    return a;
+}
+
+void conv(FixtureRun &run, const FixtureCase &c) {
+    crs_conv a = convolution(run, c);
+    a.reserve = run.bench().scratch("reserve", run.ops().conv_reserve(run.handle(), &a));
+    CRS_CALL(conv_forward, a);
+    CRS_CALL(conv_backward, a);
+}
+
+void onehot(FixtureRun &run, const FixtureCase &c) {
+    crs_conv a = convolution(run, c);
+    a.reserve = run.bench().scratch("reserve", run.ops().onehot_reserve(run.handle(), &a));
+    CRS_CALL(onehot_forward, a);
+    CRS_CALL(onehot_backward, a);
+}
+
 void pool(FixtureRun &run, const FixtureCase &c) {
     const int64_t T = c.size("T"), B = c.size("B"), F = c.size("F");
     crs_pool a = {};
@@ -202,10 +253,11 @@ struct Operation {
     size_t cases; /* a case that got lost is noticed */
 };
 
-const Operation operations[] = {{"embedding", embedding, 4}, {"dropout", dropout, 7},      {"add", add, 4},
-                                {"rnn", fixture_rnn, 20},    {"lstm", fixture_lstm, 15},   {"gru", fixture_gru, 18},
-                                {"dense", dense, 9},         {"pool", pool, 13},           {"loss", loss, 27},
-                                {"norm", norm, 5},           {"optimizer", optimizer, 15}, {"schedule", schedule, 9}};
+const Operation operations[] = {{"embedding", embedding, 4},  {"dropout", dropout, 7},    {"add", add, 4},
+                                {"rnn", fixture_rnn, 20},     {"lstm", fixture_lstm, 15}, {"gru", fixture_gru, 18},
+                                {"dense", dense, 9},          {"conv", conv, 13},         {"onehot", onehot, 9},
+                                {"pool", pool, 13},           {"loss", loss, 27},         {"norm", norm, 5},
+                                {"optimizer", optimizer, 15}, {"schedule", schedule, 9}};
 
 Verdict check_case(const Operation &operation, const Device &device, const FixtureCase &fixture,
                    std::set<std::string> *slots) {

@@ -380,6 +380,10 @@ typedef struct crs_schedule {
     X(gru_backward, crs_recurrent)                                                                                     \
     X(dense_forward, crs_dense)                                                                                        \
     X(dense_backward, crs_dense)                                                                                       \
+    X(conv_forward, crs_conv)                                                                                          \
+    X(conv_backward, crs_conv)                                                                                         \
+    X(onehot_forward, crs_conv)                                                                                        \
+    X(onehot_backward, crs_conv)                                                                                       \
     X(pool_forward, crs_pool)                                                                                          \
     X(pool_backward, crs_pool)                                                                                         \
     X(loss, crs_loss)                                                                                                  \
@@ -387,11 +391,13 @@ typedef struct crs_schedule {
     X(optimizer, crs_optimizer)                                                                                        \
     X(schedule, crs_schedule)
 
-/* Reserve sizes in bytes for a layer of the given steps.T, steps.B, I, H, reset_after, training and mask rates (an
- * upper bound for any smaller T and B). Host functions: they queue nothing. */
+/* Reserve sizes in bytes for a layer of the given sizes and settings (an upper bound for any smaller T, T_out and B).
+ * No pointer is read. Host functions: they queue nothing. */
 #define CRS_RESERVE_SLOTS(X)                                                                                           \
     X(rnn_reserve, crs_recurrent)                                                                                      \
     X(lstm_reserve, crs_recurrent)                                                                                     \
+    X(conv_reserve, crs_conv)                                                                                          \
+    X(onehot_reserve, crs_conv)                                                                                        \
     X(gru_reserve, crs_recurrent)
 
 typedef struct crs_ops {

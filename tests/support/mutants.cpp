@@ -85,6 +85,26 @@ Outputs outputs_dense_backward(const crs_dense &a) {
     return {matrix("dy", a.dy, a.N, a.O), matrix("dx", a.dx, a.N, a.I), added(matrix("dW", a.dW, a.O, a.I)),
             added(matrix("db", a.db, 1, a.O))};
 }
+Outputs outputs_conv_forward(const crs_conv &a) {
+    return {{"y", Kind::real, a.y, a.T_out * a.steps.B * a.P_out, a.O, a.O, a.steps.B * a.P_out}};
+}
+/* The weights' gradient, and the bias'. */
+Outputs window_gradients(const crs_conv &a) {
+    return {matrix("dy", a.dy, a.T_out * a.steps.B * a.P_out, a.O),
+            added(matrix("dW", a.dW, a.O, a.window.size[0] * a.window.size[1] * a.I)),
+            added(matrix("db", a.db, 1, a.O))};
+}
+Outputs outputs_conv_backward(const crs_conv &a) {
+    Outputs outputs = window_gradients(a);
+    outputs.push_back({"dx", Kind::real, a.dx, a.steps.T * a.steps.B * a.P, a.I, a.I, a.steps.B * a.P});
+    return outputs;
+}
+Outputs outputs_onehot_forward(const crs_conv &a) {
+    return outputs_conv_forward(a);
+}
+Outputs outputs_onehot_backward(const crs_conv &a) {
+    return window_gradients(a);
+}
 Outputs outputs_pool_forward(const crs_pool &a) {
     void *argmax = a.kind == CRS_POOL_MAX ? a.argmax : nullptr;
     return {matrix("y", a.y, a.steps.B, a.F), {"argmax", Kind::int32, argmax, a.steps.B, a.F, a.F, 1}};
