@@ -13,9 +13,14 @@ struct Shape {
     uint64_t step = 7, seed = 0xfedcba9876543210u;
     uint32_t site = 5;
     bool in_place = false;
+    int64_t period = 0; /* 0: n */
+    int64_t mask_elements() const {
+        return period ? period : n;
+    }
     std::string text() const {
-        return format("n %lld rate %g step %llu seed %llx site %u in place %d", static_cast<long long>(n), rate,
-                      static_cast<unsigned long long>(step), static_cast<unsigned long long>(seed), site, in_place);
+        return format("n %lld rate %g step %llu seed %llx site %u in place %d period %lld", static_cast<long long>(n),
+                      rate, static_cast<unsigned long long>(step), static_cast<unsigned long long>(seed), site,
+                      in_place, static_cast<long long>(mask_elements()));
     }
 };
 
@@ -28,12 +33,21 @@ crs_mask mask_of(const Shape &s) {
     return {s.rate, s.seed, s.site};
 }
 
+std::vector<double> factors_of(const Shape &s) {
+    const std::vector<double> mask = mask_factors(mask_of(s), s.step, s.mask_elements());
+    std::vector<double> factors;
+    for (int64_t e = 0; e < s.n; e++)
+        factors.push_back(mask[static_cast<size_t>(e % s.mask_elements())]);
+    return factors;
+}
+
 Verdict run(const Device &device, const Shape &s, const Numbers &in, Result *result) {
     Bench bench(device);
     crs_step_state state = {};
     state.step = s.step;
     crs_dropout a = {};
     a.n = s.n;
+    a.period = s.mask_elements();
     a.mask = mask_of(s);
     a.state = s.rate > 0 ? bench.state_input(state) : nullptr; /* "the other fields are not read" */
     const auto apply = [&](const char *x, const char *y) {
@@ -44,7 +58,7 @@ Verdict run(const Device &device, const Shape &s, const Numbers &in, Result *res
     apply("x", "y");
     apply("dy", "dx");
     CRS_TRY(bench.finish(result));
-    const std::vector<double> factors = mask_factors(mask_of(s), s.step, s.n);
+    const std::vector<double> factors = factors_of(s);
     for (size_t i = 0; i < factors.size(); i++)
         if (result->at("y").values[i] != 0 && factors[i] == 0)
             return Verdict::fail(format("element %zu is kept, and should be dropped", i));
@@ -52,7 +66,7 @@ Verdict run(const Device &device, const Shape &s, const Numbers &in, Result *res
 }
 
 Numbers reference(const Shape &s, const Numbers &in) {
-    Numbers out = {{"y", mask_factors(mask_of(s), s.step, s.n)}};
+    Numbers out = {{"y", factors_of(s)}};
     out["dx"] = out["y"];
     for (size_t i = 0; i < out["y"].size(); i++) {
         out["y"][i] *= in.at("x")[i];
@@ -108,13 +122,21 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
     operation.shapes.push_back({100, 0.3, 1, 0, 0});
     operation.shapes.push_back({100, 0.3, 1, 1, 0xffffffffu, true});
     operation.shapes.push_back({33, 0, 1, 1, 1, true});
+    for (const int64_t period : {1, 2, 3, 4, 5, 7, 64, 99, 100, 101, 200, 1000})
+        operation.shapes.push_back({400, 0.4, 3, 2, 1, period % 2 == 0, period});
+    operation.shapes.push_back({401, 0.4, 3, 2, 1, false, 100}); /* the last period is cut off */
+    operation.shapes.push_back({30000, 0.4, 3, 2, 1, false, 3});
+    operation.shapes.push_back({30001, 0.4, 3, 2, 1, true, 1029}); /* more than a chunk, and no multiple of 4 */
+    operation.shapes.push_back({40003, 0.4, 3, 2, 1, false, 20000});
+    operation.shapes.push_back({33, 0, 1, 1, 1, false, 5});
     operation.inputs = inputs_of;
     operation.run = run;
     operation.reference = reference;
     operation.terms = [](const Shape &) { return 2.0; };
     operation.backward = true;
     CRS_TRY(check_shapes(operation, under_test, oracle));
-    CRS_TRY(check_gradients(operation, under_test, {{13, 0.4}}, {{"y", "dy"}}, {{"dx", "x"}}));
+    CRS_TRY(check_gradients(operation, under_test, {{13, 0.4}, {13, 0.4, 1, 1, 1, false, 5}}, {{"y", "dy"}},
+                            {{"dx", "x"}}));
     return check_statistics(under_test);
 }
 

@@ -14,8 +14,10 @@ static void plan(const crs__layer *layer, crs__plan *plan) {
 }
 
 static crs_status apply(const crs__run *run, const crs__layer *layer, const void *x, void *y) {
+    const int64_t n = (int64_t)crs__rows(layer->out_time, run->steps.T, run->steps.B) * layer->out;
     const crs_dropout a = {
-        .n = (int64_t)crs__rows(layer->out_time, run->steps.T, run->steps.B) * layer->out,
+        .n = n,
+        .period = n,
         .mask = crs__mask(run, layer, 0, CRS__MASK_DROPOUT, layer->spec.number),
         .state = run->state,
         .x = x,

@@ -94,9 +94,9 @@ typedef struct crs_embedding {
     void *dtable;       /* [V,E] added to */
 } crs_embedding;
 
-/* y[e] = x[e] * mask[e mod period], for e < n. The backward is the same call with dy as x and dx as y. y may be x.
- * period n: a mask for every element; period B*F of [T,B,F]: the same one at every step, so that a feature is dropped
- * from a whole row (spatial dropout; Tompson et al. 2015). */
+/* y[e] = x[e] * mask[e mod period], for e < n; n need not be a multiple of period, nor period of anything. The backward
+ * is the same call with dy as x and dx as y. y may be x. period n: a mask for every element; period B*F of [T,B,F]: the
+ * same one at every step, so that a feature is dropped from a whole row (spatial dropout; Tompson et al. 2015). */
 typedef struct crs_dropout {
     int64_t n, period;
     crs_mask mask;
@@ -200,7 +200,9 @@ typedef struct crs_conv {
 } crs_conv;
 
 /* Pooling by windows: maximum (ties: the earliest step, then the lowest position) or mean of what is there. A window
- * with nothing in it gives zeros and passes no gradient on. dx is zero where no window takes it, and at dead steps. */
+ * with nothing in it gives zeros and passes no gradient on. A NaN counts as the maximum, the earliest if there are
+ * more. dx is zero where no window takes it, and at dead steps. T*P is at most 2^31, so that t*P+p fits an int32_t;
+ * elements may be more. */
 typedef struct crs_window_pool {
     crs_steps steps;      /* of the input */
     int64_t P, F;         /* P of the input */
@@ -386,6 +388,10 @@ typedef struct crs_schedule {
     X(onehot_backward, crs_conv)                                                                                       \
     X(pool_forward, crs_pool)                                                                                          \
     X(pool_backward, crs_pool)                                                                                         \
+    X(window_pool_forward, crs_window_pool)                                                                            \
+    X(window_pool_backward, crs_window_pool)                                                                           \
+    X(flatten_forward, crs_flatten)                                                                                    \
+    X(flatten_backward, crs_flatten)                                                                                   \
     X(loss, crs_loss)                                                                                                  \
     X(norm, crs_norm)                                                                                                  \
     X(optimizer, crs_optimizer)                                                                                        \

@@ -95,8 +95,12 @@ static void write_mask(bench *b, FILE *file, const crs_recurrent *a) {
     for (size_t i = 0; i < count; i++)
         ones[i] = 1;
     void *mask = device_floats(b, ones, count);
-    const crs_dropout dropout = {
-        .n = (int64_t)count, .mask = a->recurrent_mask, .state = a->state, .x = mask, .y = mask};
+    const crs_dropout dropout = {.n = (int64_t)count,
+                                 .period = (int64_t)count,
+                                 .mask = a->recurrent_mask,
+                                 .state = a->state,
+                                 .x = mask,
+                                 .y = mask};
     check(b, b->ops->dropout(b->device, &dropout), "dropout");
     write_device(b, file, "mask", mask, count);
     free(ones);
