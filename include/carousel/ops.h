@@ -228,7 +228,8 @@ typedef struct crs_flatten {
  *   y = gamma (x - mean) / sqrt(var + epsilon) + beta
  * training: mean and (biased) variance of the batch, and running = momentum running + (1 - momentum) batch's (Keras),
  * left alone where nothing is live (the output is then beta); else the running ones. Dead steps are put through the
- * same map. Backward only after forward with training; dx is zero at dead steps. */
+ * same map; their dy counts as zero, whatever it is, and their dx is zero. Backward only after forward with training.
+ * epsilon > 0. */
 typedef struct crs_batch_norm {
     crs_steps steps;
     int64_t P, F;
@@ -245,7 +246,7 @@ typedef struct crs_batch_norm {
 } crs_batch_norm;
 
 /* Layer normalisation (Ba, Kiros and Hinton 2016) of each row: y = gamma (x - mean) / sqrt(var + epsilon) + beta, with
- * the row's mean and biased variance. */
+ * the row's mean and biased variance. epsilon > 0. */
 typedef struct crs_layer_norm {
     int64_t N, F;
     double epsilon;
@@ -310,7 +311,8 @@ typedef struct crs_norm {
 } crs_norm;
 
 /* A penalty on weights, as Keras' regularizers: the batch loss gets l1 sum |w| + l2 sum w^2, so that state.loss_sum +=
- * rows times that, and g += l1 sign(w) + 2 l2 w (sign(0) = 0). Before norm. */
+ * rows times that, and g += l1 sign(w) + 2 l2 w (sign(0) = 0). A penalty that is not finite sets bad_step. Before
+ * norm. */
 typedef struct crs_penalty {
     int64_t n;
     double l1, l2;
@@ -380,16 +382,24 @@ typedef struct crs_schedule {
     X(dense_backward, crs_dense)                                                                                       \
     X(pool_forward, crs_pool)                                                                                          \
     X(pool_backward, crs_pool)                                                                                         \
+    X(batch_norm_forward, crs_batch_norm)                                                                              \
+    X(batch_norm_backward, crs_batch_norm)                                                                             \
+    X(layer_norm_forward, crs_layer_norm)                                                                              \
+    X(layer_norm_backward, crs_layer_norm)                                                                             \
     X(loss, crs_loss)                                                                                                  \
+    X(penalty, crs_penalty)                                                                                            \
     X(norm, crs_norm)                                                                                                  \
     X(optimizer, crs_optimizer)                                                                                        \
+    X(max_norm, crs_max_norm)                                                                                          \
     X(schedule, crs_schedule)
 
-/* Reserve sizes in bytes for a layer of the given steps.T, steps.B, I, H, training and mask rates (an upper bound for
- * any smaller T and B). Host functions: they queue nothing. */
+/* Reserve sizes in bytes for a layer of the given sizes, training and mask rates (an upper bound for any smaller T, B
+ * and N). Host functions: they queue nothing. */
 #define CRS_RESERVE_SLOTS(X)                                                                                           \
     X(rnn_reserve, crs_recurrent)                                                                                      \
-    X(lstm_reserve, crs_recurrent)
+    X(lstm_reserve, crs_recurrent)                                                                                     \
+    X(batch_norm_reserve, crs_batch_norm)                                                                              \
+    X(layer_norm_reserve, crs_layer_norm)
 
 typedef struct crs_ops {
     const char *name; /* "cpu", "cpu-double", "cuda" */

@@ -84,6 +84,23 @@ Outputs outputs_pool_forward(const crs_pool &a) {
 Outputs outputs_pool_backward(const crs_pool &a) {
     return {{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, a.F, a.F, a.steps.B}};
 }
+Outputs outputs_batch_norm_forward(const crs_batch_norm &a) {
+    return {{"y", Kind::real, a.y, a.steps.T * a.steps.B * a.P, a.F, a.F, a.steps.B * a.P},
+            matrix("running_mean", a.running_mean, 1, a.F),
+            matrix("running_var", a.running_var, 1, a.F)};
+}
+Outputs outputs_batch_norm_backward(const crs_batch_norm &a) {
+    return {{"dx", Kind::real, a.dx, a.steps.T * a.steps.B * a.P, a.F, a.F, a.steps.B * a.P},
+            added(matrix("dgamma", a.dgamma, 1, a.F)),
+            added(matrix("dbeta", a.dbeta, 1, a.F))};
+}
+Outputs outputs_layer_norm_forward(const crs_layer_norm &a) {
+    return {matrix("y", a.y, a.N, a.F)};
+}
+Outputs outputs_layer_norm_backward(const crs_layer_norm &a) {
+    return {matrix("dx", a.dx, a.N, a.F), added(matrix("dgamma", a.dgamma, 1, a.F)),
+            added(matrix("dbeta", a.dbeta, 1, a.F))};
+}
 Outputs outputs_loss(const crs_loss &a) {
     return {matrix("probabilities", a.probabilities, a.B, a.C),
             matrix("row_loss", a.row_loss, 1, a.B),
@@ -93,6 +110,10 @@ Outputs outputs_loss(const crs_loss &a) {
             added(field("correct", a.state, &crs_step_state::correct)),
             field("bad_step", a.state, &crs_step_state::bad_step)};
 }
+Outputs outputs_penalty(const crs_penalty &a) {
+    return {added(matrix("g", a.g, 1, a.n)), added(field("loss_sum", a.state, &crs_step_state::loss_sum)),
+            field("bad_step", a.state, &crs_step_state::bad_step)};
+}
 Outputs outputs_norm(const crs_norm &a) {
     return {field("grad_norm", a.state, &crs_step_state::grad_norm),
             field("grad_scale", a.state, &crs_step_state::grad_scale),
@@ -100,6 +121,9 @@ Outputs outputs_norm(const crs_norm &a) {
 }
 Outputs outputs_optimizer(const crs_optimizer &a) {
     return {matrix("w", a.w, 1, a.n), matrix("m", a.m, 1, a.n), matrix("v", a.v, 1, a.n)};
+}
+Outputs outputs_max_norm(const crs_max_norm &a) {
+    return {matrix("w", a.w, a.N, a.F)};
 }
 Outputs outputs_schedule(const crs_schedule &a) {
     return {field("step", a.state, &crs_step_state::step), field("lr", a.state, &crs_step_state::lr)};
