@@ -230,7 +230,8 @@ typedef struct crs_flatten {
  *   y = gamma (x - mean) / sqrt(var + epsilon) + beta
  * training: mean and (biased) variance of the batch, and running = momentum running + (1 - momentum) batch's (Keras),
  * left alone where nothing is live (the output is then beta); else the running ones. Dead steps are put through the
- * same map. Backward only after forward with training; dx is zero at dead steps. */
+ * same map; their dy counts as zero, whatever it is, and their dx is zero. Backward only after forward with training.
+ * epsilon > 0. */
 typedef struct crs_batch_norm {
     crs_steps steps;
     int64_t P, F;
@@ -247,7 +248,7 @@ typedef struct crs_batch_norm {
 } crs_batch_norm;
 
 /* Layer normalisation (Ba, Kiros and Hinton 2016) of each row: y = gamma (x - mean) / sqrt(var + epsilon) + beta, with
- * the row's mean and biased variance. */
+ * the row's mean and biased variance. epsilon > 0. */
 typedef struct crs_layer_norm {
     int64_t N, F;
     double epsilon;
@@ -312,7 +313,8 @@ typedef struct crs_norm {
 } crs_norm;
 
 /* A penalty on weights, as Keras' regularizers: the batch loss gets l1 sum |w| + l2 sum w^2, so that state.loss_sum +=
- * rows times that, and g += l1 sign(w) + 2 l2 w (sign(0) = 0). Before norm. */
+ * rows times that, and g += l1 sign(w) + 2 l2 w (sign(0) = 0). A penalty that is not finite sets bad_step. Before
+ * norm. */
 typedef struct crs_penalty {
     int64_t n;
     double l1, l2;
@@ -388,20 +390,28 @@ typedef struct crs_schedule {
     X(onehot_backward, crs_conv)                                                                                       \
     X(pool_forward, crs_pool)                                                                                          \
     X(pool_backward, crs_pool)                                                                                         \
+    X(batch_norm_forward, crs_batch_norm)                                                                              \
+    X(batch_norm_backward, crs_batch_norm)                                                                             \
+    X(layer_norm_forward, crs_layer_norm)                                                                              \
+    X(layer_norm_backward, crs_layer_norm)                                                                             \
     X(window_pool_forward, crs_window_pool)                                                                            \
     X(window_pool_backward, crs_window_pool)                                                                           \
     X(flatten_forward, crs_flatten)                                                                                    \
     X(flatten_backward, crs_flatten)                                                                                   \
     X(loss, crs_loss)                                                                                                  \
+    X(penalty, crs_penalty)                                                                                            \
     X(norm, crs_norm)                                                                                                  \
     X(optimizer, crs_optimizer)                                                                                        \
+    X(max_norm, crs_max_norm)                                                                                          \
     X(schedule, crs_schedule)
 
-/* Reserve sizes in bytes for a layer of the given sizes and settings (an upper bound for any smaller T, T_out and B).
- * No pointer is read. Host functions: they queue nothing. */
+/* Reserve sizes in bytes for a layer of the given sizes and settings (an upper bound for any smaller T, T_out, B and
+ * N). No pointer is read. Host functions: they queue nothing. */
 #define CRS_RESERVE_SLOTS(X)                                                                                           \
     X(rnn_reserve, crs_recurrent)                                                                                      \
     X(lstm_reserve, crs_recurrent)                                                                                     \
+    X(batch_norm_reserve, crs_batch_norm)                                                                              \
+    X(layer_norm_reserve, crs_layer_norm)                                                                              \
     X(conv_reserve, crs_conv)                                                                                          \
     X(onehot_reserve, crs_conv)                                                                                        \
     X(gru_reserve, crs_recurrent)

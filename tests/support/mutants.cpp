@@ -115,17 +115,9 @@ Outputs outputs_pool_backward(const crs_pool &a) {
 Outputs outputs_window_pool_forward(const crs_window_pool &a) {
     const int64_t rows = a.T_out * a.steps.B, cols = a.P_out * a.F;
     return {{"y", Kind::real, a.y, rows, cols, cols, a.steps.B},
-            {"argmax", Kind::int32, a.mean ? nullptr : a.argmax, rows, cols, cols, a.steps.B}};
-}
-Outputs outputs_window_pool_backward(const crs_window_pool &a) {
-    return {{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, a.P * a.F, a.P * a.F, a.steps.B}};
-}
-Outputs outputs_flatten_forward(const crs_flatten &a) {
-    return {matrix("y", a.y, a.steps.B, a.steps.T * a.F)};
-}
-Outputs outputs_flatten_backward(const crs_flatten &a) {
-    return {{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, a.F, a.F, a.steps.B}};
-}
+{"argmax", Kind::int32, a.mean ? nullptr : a.argmax, rows, cols, cols, a.steps.B},
+{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, a.P * a.F, a.P * a.F, a.steps.B},
+{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, a.F, a.F, a.steps.B}};
 Outputs outputs_loss(const crs_loss &a) {
     return {matrix("probabilities", a.probabilities, a.B, a.C),
             matrix("row_loss", a.row_loss, 1, a.B),
@@ -135,6 +127,10 @@ Outputs outputs_loss(const crs_loss &a) {
             added(field("correct", a.state, &crs_step_state::correct)),
             field("bad_step", a.state, &crs_step_state::bad_step)};
 }
+Outputs outputs_penalty(const crs_penalty &a) {
+    return {added(matrix("g", a.g, 1, a.n)), added(field("loss_sum", a.state, &crs_step_state::loss_sum)),
+            field("bad_step", a.state, &crs_step_state::bad_step)};
+}
 Outputs outputs_norm(const crs_norm &a) {
     return {field("grad_norm", a.state, &crs_step_state::grad_norm),
             field("grad_scale", a.state, &crs_step_state::grad_scale),
@@ -142,6 +138,9 @@ Outputs outputs_norm(const crs_norm &a) {
 }
 Outputs outputs_optimizer(const crs_optimizer &a) {
     return {matrix("w", a.w, 1, a.n), matrix("m", a.m, 1, a.n), matrix("v", a.v, 1, a.n)};
+}
+Outputs outputs_max_norm(const crs_max_norm &a) {
+    return {matrix("w", a.w, a.N, a.F)};
 }
 Outputs outputs_schedule(const crs_schedule &a) {
     return {field("step", a.state, &crs_step_state::step), field("lr", a.state, &crs_step_state::lr)};
