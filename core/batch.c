@@ -47,8 +47,15 @@ static crs_status allocate_rows(crs__batches *batches, crs_error *error) {
     return CRS_OK;
 }
 
+/* Time steps of a batch whose longest row has `longest` ids. */
+static int64_t steps_of(const crs__batches *batches, int64_t longest) {
+    if (batches->full_length)
+        return batches->config->length;
+    return longest > 0 ? longest : 1;
+}
+
 static crs_status allocate_batch(crs__batches *batches, int64_t rows_per_batch, crs_error *error) {
-    const int64_t T = batches->config->mask ? (batches->longest > 0 ? batches->longest : 1) : batches->config->length;
+    const int64_t T = steps_of(batches, batches->longest);
     const int64_t B = rows_per_batch < batches->count ? rows_per_batch : batches->count;
     batches->T = T;
     batches->B = B;
@@ -66,8 +73,9 @@ static crs_status allocate_batch(crs__batches *batches, int64_t rows_per_batch, 
 }
 
 crs_status crs__batches_create(const crs_dataset *dataset, const crs_config *config, const int64_t *rows, int64_t count,
-                               int64_t classes, int64_t rows_per_batch, crs__batches *batches, crs_error *error) {
-    *batches = (crs__batches){.dataset = dataset, .config = config};
+                               int64_t classes, int64_t rows_per_batch, int full_length, crs__batches *batches,
+                               crs_error *error) {
+    *batches = (crs__batches){.dataset = dataset, .config = config, .full_length = full_length || !config->mask};
     batches->count = rows ? count : crs_dataset_rows(dataset);
     if (batches->count < 1)
         return crs__fail(error, CRS_ERR_ARGUMENT, "there are no rows", "give at least one row");
@@ -151,20 +159,13 @@ void crs__batches_shuffle(crs__batches *batches, int64_t epoch) {
         batches->order[i] = i;
     crs__random_shuffle(&random, batches->order, batches->count);
     cut_evenly(batches);
-    if (!batches->config->bucket || !batches->config->mask)
+    if (!batches->config->bucket || batches->full_length)
         return;
     for (int64_t b = 0; b < batches->batches; b += CRS_WINDOW_BATCHES) {
         const int64_t beyond = b + CRS_WINDOW_BATCHES < batches->batches ? b + CRS_WINDOW_BATCHES : batches->batches;
         sort_by_length(batches, batches->order + batches->first[b], batches->first[beyond] - batches->first[b]);
     }
     shuffle_batches(batches, &random);
-}
-
-/* Time steps of a batch whose longest row has `longest` ids. */
-static int64_t steps_of(const crs__batches *batches, int64_t longest) {
-    if (!batches->config->mask)
-        return batches->config->length;
-    return longest > 0 ? longest : 1;
 }
 
 void crs__batches_sort(crs__batches *batches) {

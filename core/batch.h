@@ -16,6 +16,7 @@ typedef struct crs__batches {
     int64_t *counts;                           /* [longest + 2] of the counting sort */
     int64_t batches;                           /* of the pass planned last */
     int64_t *first;                            /* [batches + 1] where in order each batch begins */
+    int full_length;                           /* 1: every batch has config's length of steps */
     int64_t longest;                           /* most ids in a row */
     int64_t T, B;                              /* no batch is larger */
     int64_t limit;                             /* most ids in a batch, padding included, or 0: no matter */
@@ -24,10 +25,12 @@ typedef struct crs__batches {
 } crs__batches;
 
 /* Batches of at most `rows_per_batch` rows over the given rows (NULL: all, count is not read). Checks the rows: there
- * is one, each is within the dataset, no longer than config's length, and its label is below `classes`. config and
+ * is one, each is within the dataset, no longer than config's length, and its label is below `classes`. full_length
+ * (also without the mask): every batch has config's length of steps, else as many as its longest row. config and
  * dataset must outlive the batches. On failure there is nothing to free. */
 crs_status crs__batches_create(const crs_dataset *dataset, const crs_config *config, const int64_t *rows, int64_t count,
-                               int64_t classes, int64_t rows_per_batch, crs__batches *batches, crs_error *error);
+                               int64_t classes, int64_t rows_per_batch, int full_length, crs__batches *batches,
+                               crs_error *error);
 void crs__batches_free(crs__batches *batches);
 
 /* Plans epoch 1, 2, ...: a shuffle that depends on config's seed and the epoch alone. With bucket and mask on, rows of

@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum { VALUE_SIZE = 2048 }; /* longer than any setting */
+enum { SHAPE_SIZE = 96 };   /* four sizes of 19 digits and what is between them */
 
 /* PyTorch keeps two biases that are only ever added; this is the second's name. */
 static void second_bias(const crs__tensor *tensor, char name[sizeof tensor->name]) {
@@ -34,6 +35,17 @@ static double *largest_tensor(const crs_model *model, crs_error *error) {
     if (!values)
         crs__fail_memory(error, (size_t)largest * sizeof *values, "a tensor of a model file");
     return values;
+}
+
+/* A kernel's values between memory, [O,taps,I], and file, [O,I,taps], by way of `spare`: a transposition for each
+ * output, of `rows` by `columns`. */
+static void transpose_each(const crs__tensor *tensor, int64_t rows, int64_t columns, double *values, double *spare) {
+    const int64_t n = rows * columns;
+    for (int64_t o = 0; o < tensor->shape[0]; o++)
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t k = 0; k < columns; k++)
+                spare[o * n + k * rows + i] = values[o * n + i * columns + k];
+    memcpy(values, spare, (size_t)tensor->size * sizeof *values);
 }
 
 /* ---- saving ---- */
@@ -105,10 +117,8 @@ static crs_status write_header(const crs_classifier *classifier, FILE *stream, c
                 memcpy(names[used], tensor->name, sizeof tensor->name);
                 if (second)
                     second_bias(tensor, names[used]);
-                stored[used] = (crs__stored){.name = names[used],
-                                             .shape = {tensor->shape[0], tensor->shape[1]},
-                                             .rank = tensor->rank,
-                                             .size = (uint64_t)tensor->size};
+                stored[used] = (crs__stored){.name = names[used], .rank = tensor->rank, .size = (uint64_t)tensor->size};
+                memcpy(stored[used].shape, tensor->shape, sizeof tensor->shape);
             }
         status = crs__safetensors_write_header(stream, stored, count, metadata);
         if (status == CRS_ERR_UNSUPPORTED)
@@ -126,11 +136,13 @@ static crs_status write_header(const crs_classifier *classifier, FILE *stream, c
 }
 
 static crs_status write_tensors(crs_model *model, FILE *stream, crs_error *error) {
-    double *values = largest_tensor(model, error);
-    crs_status status = values ? CRS_OK : CRS_ERR_MEMORY;
+    double *values = largest_tensor(model, error), *spare = largest_tensor(model, error);
+    crs_status status = values && spare ? CRS_OK : CRS_ERR_MEMORY;
     for (size_t i = 0; i < model->tensor_count && status == CRS_OK; i++) {
         const crs__tensor *tensor = &model->tensors[i];
         status = crs__model_get_values(model, model->weights, tensor->offset, tensor->size, values);
+        if (status == CRS_OK && tensor->taps > 1)
+            transpose_each(tensor, tensor->taps, tensor->shape[1], values, spare);
         if (status == CRS_OK)
             status = crs__safetensors_write_values(stream, values, tensor->size);
         if (status == CRS_OK && tensor->hidden_bias) {
@@ -145,6 +157,7 @@ static crs_status write_tensors(crs_model *model, FILE *stream, crs_error *error
                       crs_backend_failure(crs_model_backend(model), status));
     }
     free(values);
+    free(spare);
     return status;
 }
 
@@ -215,6 +228,13 @@ static crs_status load_config(const crs__safetensors *file, crs_config *config, 
     return status;
 }
 
+static const char *shape_text(const int64_t *shape, int rank, char text[SHAPE_SIZE]) {
+    size_t used = 0;
+    for (int i = 0; i < rank; i++)
+        used += (size_t)snprintf(text + used, SHAPE_SIZE - used, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    return text;
+}
+
 /* Adds a stored tensor to values [tensor->size]. */
 static crs_status add_stored(crs__safetensors *file, const crs__tensor *tensor, const char *name, double *stored_values,
                              double *values, crs_error *error) {
@@ -222,11 +242,12 @@ static crs_status add_stored(crs__safetensors *file, const crs__tensor *tensor, 
     if (!stored)
         return crs__fail_at(error, CRS_ERR_FORMAT, file->path, 0, -1, "has no tensor \"%s\"",
                             "it does not belong to its model line: the file is damaged", name);
-    if (stored->rank != tensor->rank || stored->shape[0] != tensor->shape[0] || stored->shape[1] != tensor->shape[1])
+    char found[SHAPE_SIZE], wanted[SHAPE_SIZE];
+    if (stored->rank != tensor->rank || memcmp(stored->shape, tensor->shape, sizeof tensor->shape) != 0)
         return crs__fail_at(error, CRS_ERR_FORMAT, file->path, 0, (int64_t)stored->offset,
-                            "tensor \"%s\" is [%lld, %lld], but the model line makes it [%lld, %lld]",
-                            "the file is damaged", name, (long long)stored->shape[0], (long long)stored->shape[1],
-                            (long long)tensor->shape[0], (long long)tensor->shape[1]);
+                            "tensor \"%s\" is [%s], but the model line makes it [%s]", "the file is damaged", name,
+                            shape_text(stored->shape, stored->rank, found),
+                            shape_text(tensor->shape, tensor->rank, wanted));
     CRS_TRY(crs__safetensors_read(file, stored, stored_values, error));
     for (int64_t i = 0; i < tensor->size; i++)
         values[i] += stored_values[i];
@@ -247,6 +268,8 @@ static crs_status load_tensors(crs__safetensors *file, crs_model *model, double 
             second_bias(tensor, name);
             CRS_TRY(add_stored(file, tensor, name, stored_values, values, error));
         }
+        if (tensor->taps > 1)
+            transpose_each(tensor, tensor->shape[1], tensor->taps, values, stored_values);
         for (int64_t k = 0; k < tensor->size; k++)
             if (!isfinite((float)values[k]))
                 return crs__fail_at(error, CRS_ERR_NOT_FINITE, file->path, 0, -1,

@@ -58,6 +58,7 @@ static const crs_setting settings[] = {
     CHOICE("class-weight", class_weight, "none", "none|balanced", "weight of each row's loss by its class", 0),
 #undef GROUP
 #define GROUP "Training"
+    INTEGER("rows", rows, "0", 0, 1e15, "N", "train on the first N rows of DATA only; 0: all", 0),
     INTEGER("epochs", epochs, "20", 1, 1000000, "N", "times through the training rows at most", 0),
     INTEGER("batch", batch, "32", 1, 1000000, "N", "rows of a step", 0),
     INTEGER("seed", seed, "1", 0, 9007199254740992.0, "N",

@@ -17,10 +17,11 @@ static crs_status place(crs_error *error, crs_status status, const char *file, i
     return status;
 }
 
-static crs_status add_rows(crs_dataset_builder *builder, crs_reader *reader, int skip_bad, crs_dataset_stats *counted,
-                           crs_error *error) {
+/* At most `limit` good rows, where it is not 0. */
+static crs_status add_rows(crs_dataset_builder *builder, crs_reader *reader, int skip_bad, int64_t limit,
+                           crs_dataset_stats *counted, crs_error *error) {
     crs_row row;
-    for (;;) {
+    for (int64_t added = 0; limit == 0 || added < limit;) {
         int end, bad;
         CRS_TRY(crs_reader_next(reader, &row, &end, error));
         if (end)
@@ -29,6 +30,7 @@ static crs_status add_rows(crs_dataset_builder *builder, crs_reader *reader, int
         if (status != CRS_OK && !(bad && skip_bad))
             return place(error, status, row.file, row.line);
         counted->skipped += status != CRS_OK;
+        added += status == CRS_OK;
     }
     counted->skipped += crs_reader_skipped(reader);
     snprintf(counted->note, sizeof counted->note, "%s", crs_reader_note(reader));
@@ -53,7 +55,7 @@ crs_status crs_dataset_read(const char *path, const crs_config *config, const cr
                          "check length, vocabulary and filters, and the memory left");
     }
     crs_dataset_stats counted = {0};
-    status = add_rows(builder, reader, config->skip_bad, &counted, error);
+    status = add_rows(builder, reader, config->skip_bad, encoder ? 0 : config->rows, &counted, error);
     crs_reader_close(reader);
     if (status != CRS_OK) {
         crs_dataset_builder_free(builder);

@@ -21,7 +21,8 @@ typedef struct crs__check_source {
     int32_t *ids, *start, *len, *labels; /* random data: [T,B], [B], [B], [B] */
 } crs__check_source;
 
-crs_status crs__check_source_create(const crs_gradcheck_options *options, crs__check_source *source, crs_error *error);
+crs_status crs__check_source_create(const crs_gradcheck_options *options, int full_length, crs__check_source *source,
+                                    crs_error *error);
 void crs__check_source_free(crs__check_source *source);
 /* The batch of a step (0, 1, ...). Its pointers stay good until the next call. */
 crs_batch crs__check_source_get(crs__check_source *source, int64_t step);

@@ -52,13 +52,14 @@ static crs_batch draw_batch(crs__check_source *source, int64_t step) {
 
 /* ---- either ---- */
 
-crs_status crs__check_source_create(const crs_gradcheck_options *options, crs__check_source *source, crs_error *error) {
+crs_status crs__check_source_create(const crs_gradcheck_options *options, int full_length, crs__check_source *source,
+                                    crs_error *error) {
     const crs_config *config = options->config;
     *source = (crs__check_source){.options = options, .T = config->length, .B = config->batch, .steps_per_epoch = 1};
     if (!options->dataset)
         return allocate_random(source, error);
-    CRS_TRY(
-        crs__batches_create(options->dataset, config, NULL, 0, options->classes, config->batch, &source->rows, error));
+    CRS_TRY(crs__batches_create(options->dataset, config, NULL, 0, options->classes, config->batch, full_length,
+                                &source->rows, error));
     source->T = source->rows.T;
     source->B = source->rows.B;
     crs__batches_shuffle(&source->rows, 1);

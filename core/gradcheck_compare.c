@@ -6,17 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Row and column of the element compared in place i. */
-static void set_place(const crs__tensor *tensor, const int64_t *chosen, int64_t i, crs_gradcheck_tensor *result) {
+/* Row and column of the element compared in place i; a kernel's row is all that belongs to an output. */
+static void set_place(const int64_t *chosen, int64_t i, crs_gradcheck_tensor *result) {
     const int64_t element = chosen ? chosen[i] : i;
-    result->at[0] = element / tensor->shape[1];
-    result->at[1] = element % tensor->shape[1];
+    result->at[0] = element / result->shape[1];
+    result->at[1] = element % result->shape[1];
 }
 
 void crs__check_compare(const crs__tensor *tensor, const double *got, const double *wanted, const int64_t *chosen,
                         int64_t count, double tolerance, double slack, crs_gradcheck_tensor *result) {
-    *result = (crs_gradcheck_tensor){.shape = {tensor->shape[0], tensor->shape[1]},
-                                     .rank = tensor->rank,
+    *result = (crs_gradcheck_tensor){.shape = {tensor->shape[0], tensor->size / tensor->shape[0]},
+                                     .rank = tensor->rank > 1 ? 2 : 1,
                                      .compared = count,
                                      .tolerance = tolerance,
                                      .slack = slack,
@@ -37,7 +37,7 @@ void crs__check_compare(const crs__tensor *tensor, const double *got, const doub
         }
     }
     const double error = sqrt(square_error);
-    set_place(tensor, chosen, worst, result);
+    set_place(chosen, worst, result);
     result->got = got[worst];
     result->wanted = wanted[worst];
     result->norm = sqrt(square_wanted);

@@ -101,7 +101,11 @@ crs_status crs__initialise(const crs__tensor *tensor, uint64_t seed, double *val
     const int64_t rows = tensor->shape[0], columns = tensor->shape[1];
     switch (tensor->initialiser) {
     case CRS__INIT_GLOROT:
-        fill_uniform(&random, sqrt(6.0 / (double)(rows + columns)), tensor->size, values);
+        fill_uniform(&random, sqrt(6.0 / ((double)(rows + columns) * (double)tensor->taps)), tensor->size, values);
+        return CRS_OK;
+    case CRS__INIT_ONES:
+        for (int64_t i = 0; i < tensor->size; i++)
+            values[i] = 1;
         return CRS_OK;
     case CRS__INIT_ORTHOGONAL:
         return fill_orthogonal(&random, rows, columns, values);

@@ -25,25 +25,43 @@ static uint64_t stream_of(const crs_model *model, const crs__layer *layer, const
     return hash_text(hash_text(hash_text(UINT64_C(0xcbf29ce484222325), layer->type->kind), ordinal), name);
 }
 
-crs_status crs__add_tensor(crs__builder *builder, crs__layer *layer, const char *name, int64_t rows, int64_t columns,
-                           crs__initialiser initialiser, int trainable) {
+/* Everything but shape, rank and taps. */
+static crs_status add_tensor(crs__builder *builder, crs__layer *layer, const char *name, crs__tensor tensor) {
     crs_model *model = builder->model;
-    crs__tensor *tensor = &model->tensors[model->tensor_count];
     if (layer->tensor_count == CRS__LAYER_TENSORS_MAX)
         return CRS_ERR_ARGUMENT;
     if (layer->tensor_count == 0)
         layer->tensors = model->tensor_count;
-    *tensor = (crs__tensor){.shape = {rows, columns ? columns : 1},
-                            .rank = columns ? 2 : 1,
-                            .size = rows * (columns ? columns : 1),
-                            .trainable = trainable,
-                            .initialiser = initialiser,
-                            .stream = stream_of(model, layer, name),
-                            .hidden_bias = strncmp(name, "bias_ih", 7) == 0};
-    snprintf(tensor->name, sizeof tensor->name, "layers.%zu.%s", layer->index, name);
-    model->tensor_count++;
+    tensor.size = tensor.shape[0] * tensor.shape[1] * tensor.taps;
+    tensor.stream = stream_of(model, layer, name);
+    snprintf(tensor.name, sizeof tensor.name, "layers.%zu.%s", layer->index, name);
+    model->tensors[model->tensor_count++] = tensor;
     layer->tensor_count++;
     return CRS_OK;
+}
+
+crs_status crs__add_tensor(crs__builder *builder, crs__layer *layer, const char *name, int64_t rows, int64_t columns,
+                           crs__initialiser initialiser, int trainable) {
+    return add_tensor(builder, layer, name,
+                      (crs__tensor){.shape = {rows, columns ? columns : 1, 1, 1},
+                                    .rank = columns ? 2 : 1,
+                                    .taps = 1,
+                                    .trainable = trainable,
+                                    .initialiser = initialiser});
+}
+
+void crs__mark_hidden_bias(crs__builder *builder, crs__layer *layer) {
+    builder->model->tensors[layer->tensors + layer->tensor_count - 1].hidden_bias = 1;
+}
+
+crs_status crs__add_kernel(crs__builder *builder, crs__layer *layer, int64_t outputs, int64_t inputs,
+                           const int64_t taps[2], int axes) {
+    return add_tensor(builder, layer, "weight",
+                      (crs__tensor){.shape = {outputs, inputs, taps[0], axes == 2 ? taps[1] : 1},
+                                    .rank = 2 + axes,
+                                    .taps = taps[0] * (axes == 2 ? taps[1] : 1),
+                                    .trainable = 1,
+                                    .initialiser = CRS__INIT_GLOROT});
 }
 
 crs_status crs__need_time(crs__builder *builder, const crs__layer *layer) {
@@ -82,19 +100,62 @@ static crs_status check_task(const crs_model_task *task, crs_error *error) {
     return CRS_OK;
 }
 
+/* What the layer is put behind. */
+static crs_status connect(crs__builder *builder, crs__layer *layer) {
+    const int source = layer->type == &crs__layer_embedding || layer->type == &crs__layer_onehot;
+    char what[384];
+    if (layer->index == 0)
+        return source ? CRS_OK
+                      : crs__model_error(builder->error, layer->spec.column, "the first layer is no embedding",
+                                         "begin the line with for example \"embedding 64 | \", or with \"onehot | \"");
+    if (source) {
+        snprintf(what, sizeof what, "\"%s\" after the first layer", layer->type->kind);
+        return crs__model_error(builder->error, layer->spec.column, what,
+                                "it turns ids into vectors, and can only come first");
+    }
+    if (crs__gets_ids(layer) && !layer->type->takes_ids) {
+        snprintf(what, sizeof what, "\"%s\" behind \"onehot\"", layer->type->kind);
+        return crs__model_error(builder->error, layer->spec.column, what,
+                                "one-hot vectors are never written out: put a convolution or a recurrent layer there, "
+                                "or begin with an embedding");
+    }
+    layer->in = layer->out = layer[-1].out;
+    layer->in_time = layer->out_time = layer[-1].out_time;
+    layer->in_positions = layer->out_positions = layer[-1].out_positions;
+    return CRS_OK;
+}
+
+static double option_of(const crs__layer *layer, const char *name) {
+    for (size_t i = 0; i < layer->type->option_count; i++)
+        if (strcmp(layer->type->options[i].name, name) == 0)
+            return layer->spec.options[i];
+    return 0;
+}
+
+/* Penalties and the bound belong to the layer's matrices, not to its biases. */
+static void regularise(crs_model *model, const crs__layer *layer) {
+    for (size_t i = layer->tensors; i < layer->tensors + layer->tensor_count; i++) {
+        crs__tensor *tensor = &model->tensors[i];
+        if (tensor->rank == 1 || !tensor->trainable)
+            continue;
+        tensor->l1 = option_of(layer, "l1");
+        tensor->l2 = option_of(layer, "l2");
+        tensor->max_norm = option_of(layer, "max_norm");
+    }
+}
+
 static crs_status build_layers(crs__builder *builder) {
     crs_model *model = builder->model;
     for (size_t i = 0; i < model->layer_count; i++) {
         crs__layer *layer = &model->layers[i];
-        if (i == 0 && layer->type != &crs__layer_embedding)
-            return crs__model_error(builder->error, layer->spec.column, "the first layer is no embedding",
-                                    "begin the line with for example \"embedding 64 | \"");
-        if (i > 0) {
-            layer->in = layer[-1].out;
-            layer->in_time = layer[-1].out_time;
-        }
         builder->last = i + 1 == model->layer_count;
+        CRS_TRY(connect(builder, layer));
         CRS_TRY(layer->type->build(builder, layer));
+        if (layer->out > CRS__WIDTH_MAX)
+            return crs__model_error(builder->error, layer->spec.column, "more than 2147483647 values a row",
+                                    "use fewer units, a shorter --length or a pooling layer before it");
+        regularise(model, layer);
+        model->full_length |= layer->type == &crs__layer_flatten;
     }
     return CRS_OK;
 }
@@ -275,9 +336,13 @@ size_t crs_model_layers(const crs_model *model) {
 
 crs_layer_info crs_model_layer(const crs_model *model, size_t index) {
     const crs__layer *layer = &model->layers[index];
-    crs_layer_info info = {.kind = layer->type->kind, .text = layer->text, .rank = layer->out_time ? 3 : 2};
-    for (int i = 0; i < 3; i++)
-        info.shape[i] = i + 1 < info.rank ? -1 : i + 1 == info.rank ? layer->out : 0;
+    crs_layer_info info = {.kind = layer->type->kind, .text = layer->text};
+    info.shape[info.rank++] = -1;
+    if (layer->out_time)
+        info.shape[info.rank++] = -1;
+    if (layer->out_positions)
+        info.shape[info.rank++] = layer->out_positions;
+    info.shape[info.rank++] = layer->out_positions ? layer->out / layer->out_positions : layer->out;
     for (size_t i = layer->tensors; i < layer->tensors + layer->tensor_count; i++)
         info.parameters += model->tensors[i].size;
     info.trainable = trainable_of(model, index);
@@ -291,7 +356,7 @@ size_t crs_model_tensors(const crs_model *model) {
 crs_tensor_info crs_model_tensor(const crs_model *model, size_t index) {
     const crs__tensor *tensor = &model->tensors[index];
     return (crs_tensor_info){.name = tensor->name,
-                             .shape = {tensor->shape[0], tensor->shape[1]},
+                             .shape = {tensor->shape[0], tensor->shape[1], tensor->shape[2], tensor->shape[3]},
                              .rank = tensor->rank,
                              .size = tensor->size,
                              .offset = tensor->offset,
@@ -308,6 +373,10 @@ int64_t crs_model_trainable(const crs_model *model) {
 
 int64_t crs_model_outputs(const crs_model *model) {
     return model->outputs;
+}
+
+int crs_model_needs_full_length(const crs_model *model) {
+    return model->full_length;
 }
 
 const char *crs_model_line(const crs_model *model) {

@@ -22,6 +22,7 @@ struct crs_model {
     size_t tensor_count;
     int64_t parameters, trainable;
     size_t first_trained; /* no layer below it has a gradient */
+    int full_length;      /* crs_model_needs_full_length */
 
     /* Device memory that lives as long as the model. */
     void *weights;    /* [parameters] */
@@ -37,7 +38,7 @@ struct crs_model {
 
     /* Memory of a batch of up to T, B; 0: none. */
     int64_t T, B;
-    int32_t *staging;    /* host: ids [T,B], start [B], len [B], labels [B] */
+    int32_t *staging;    /* host: ids [T,B], labels [B]; start [B] and len [B] of the batch and behind each window */
     void *inputs;        /* device: the same int32s */
     void *results;       /* host: [B,outputs] reals */
     void *probabilities; /* [B,outputs] */

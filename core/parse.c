@@ -3,8 +3,10 @@
 #include "parse.h"
 
 #include "fail.h"
+#include "numbers.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TYPE_ADDRESS(name) &crs__layer_##name,
@@ -16,16 +18,41 @@ enum { TEXT_SIZE = 384 };
 /* ---- values ---- */
 
 /* A whole number in 1..CRS__UNITS_MAX. */
-static int read_units(const crs__word *w, double *value) {
-    int64_t number = 0;
+static int read_units(const crs__word *w, int64_t *value) {
+    *value = 0;
     for (size_t i = 0; i < w->size; i++) {
         const char c = w->line[w->at + i];
-        if (c < '0' || c > '9' || number > CRS__UNITS_MAX)
+        if (c < '0' || c > '9' || *value > CRS__UNITS_MAX)
             return 0;
-        number = number * 10 + (c - '0');
+        *value = *value * 10 + (c - '0');
     }
-    *value = (double)number;
-    return number >= 1 && number <= CRS__UNITS_MAX;
+    return *value >= 1 && *value <= CRS__UNITS_MAX;
+}
+
+/* "3", or "3x2" where two are wanted; alone it then stands for both. */
+static int read_sizes(const crs__word *w, int wanted, int64_t sizes[2]) {
+    const char *sign = memchr(w->line + w->at, 'x', w->size);
+    if (!sign || wanted < 2) {
+        const int fits = read_units(w, &sizes[0]);
+        sizes[1] = wanted == 2 ? sizes[0] : 1;
+        return fits;
+    }
+    const size_t first = (size_t)(sign - (w->line + w->at));
+    const crs__word before = {w->line, w->at, first}, after = {w->line, w->at + first + 1, w->size - first - 1};
+    return read_units(&before, &sizes[0]) && read_units(&after, &sizes[1]);
+}
+
+/* A finite number of 0 or more. */
+static int read_real(const crs__word *w, double *value) {
+    char text[64], *end;
+    if (w->size >= sizeof text || !strchr("0123456789.", w->line[w->at]))
+        return 0;
+    memcpy(text, w->line + w->at, w->size);
+    text[w->size] = '\0';
+    const locale_t former = crs__numbers_begin();
+    *value = strtod(text, &end);
+    crs__numbers_end(former);
+    return end != text && !*end && *value >= 0 && *value < 1e30;
 }
 
 /* A decimal fraction in [0, 1), of at most 15 digits: then digits and power of ten are exact, and their quotient is
@@ -48,18 +75,35 @@ static int read_rate(const crs__word *w, double *value) {
     return count > 0 && *value < 1;
 }
 
+static crs_status read_window(const crs__word *w, crs__spec *spec, crs_error *error) {
+    const crs__layer_type *type = spec->type;
+    if (spec->window[0])
+        return crs__fail_twice(w, "the window", error);
+    spec->window_column = w->at;
+    if (read_sizes(w, type->window, spec->window))
+        return CRS_OK;
+    return crs__fail_value(w, type->kind, "window",
+                           type->window == 1 ? "give a whole number of steps from 1 to 65536, for example 3"
+                                             : "give steps and positions from 1 to 65536, for example 3x3",
+                           error);
+}
+
+/* The first number of a layer that has one, and behind it the window of a layer that has one. */
 static crs_status read_number(const crs__word *w, crs__spec *spec, crs_error *error) {
     const crs__layer_type *type = spec->type;
-    if (type->number == CRS__NUMBER_NONE)
-        return crs__fail_option(w, type, error);
+    if (type->number == CRS__NUMBER_NONE || (type->window && spec->number_column != spec->column))
+        return type->window ? read_window(w, spec, error) : crs__fail_option(w, type, error);
     if (spec->number_column != spec->column)
         return crs__fail_twice(w, "the number", error);
     spec->number_column = w->at;
     if (type->number == CRS__NUMBER_RATE)
         return read_rate(w, &spec->number) ? CRS_OK : crs__fail_rate(w, type->kind, error);
-    return read_units(w, &spec->number) ? CRS_OK
-                                        : crs__fail_value(w, type->kind, "number of units",
-                                                          "give a whole number from 1 to 65536, for example 64", error);
+    int64_t units;
+    if (!read_units(w, &units))
+        return crs__fail_value(w, type->kind, "number of units", "give a whole number from 1 to 65536, for example 64",
+                               error);
+    spec->number = (double)units;
+    return CRS_OK;
 }
 
 /* ---- options ---- */
@@ -97,8 +141,10 @@ static int find_bare(const crs__layer_type *type, const crs__word *w, double *va
     return -1;
 }
 
-static crs_status read_valued(const crs__word *name, const crs__word *value, const crs__option *option, double *number,
+static crs_status read_valued(const crs__word *name, const crs__word *value, crs__spec *spec, int index,
                               crs_error *error) {
+    const crs__option *option = &spec->type->options[index];
+    double *number = &spec->options[index];
     char text[TEXT_SIZE], mend[TEXT_SIZE];
     if (option->kind == CRS__OPTION_FLAG) {
         snprintf(text, sizeof text, "\"%s\" takes no value", option->name);
@@ -107,6 +153,17 @@ static crs_status read_valued(const crs__word *name, const crs__word *value, con
     }
     if (option->kind == CRS__OPTION_RATE)
         return read_rate(value, number) ? CRS_OK : crs__fail_rate(value, option->name, error);
+    if (option->kind == CRS__OPTION_REAL)
+        return read_real(value, number) ? CRS_OK
+                                        : crs__fail_value(value, option->name, "value",
+                                                          "give a number of 0 or more, for example 1e-4", error);
+    if (option->kind == CRS__OPTION_SIZES)
+        return read_sizes(value, spec->type->window, spec->sizes[index])
+                   ? CRS_OK
+                   : crs__fail_value(value, option->name, "value",
+                                     spec->type->window == 1 ? "give a whole number from 1 to 65536, for example 2"
+                                                             : "give one whole number or two, for example 2 or 2x1",
+                                     error);
     const int choice = find_choice(option->choices, value);
     *number = choice;
     snprintf(mend, sizeof mend, "give one of %s", option->choices);
@@ -118,10 +175,10 @@ static crs_status read_option(const crs__word *w, crs__spec *spec, crs_error *er
     const char *sign = memchr(w->line + w->at, '=', w->size);
     const size_t name_size = sign ? (size_t)(sign - (w->line + w->at)) : w->size;
     const crs__word name = {w->line, w->at, name_size};
-    double number = 0;
+    double bare = 0;
     int index = -1;
     if (!sign) {
-        index = find_bare(type, w, &number);
+        index = find_bare(type, w, &bare);
         for (size_t i = 0; index < 0 && i < type->option_count; i++)
             if (equals(w, type->options[i].name, strlen(type->options[i].name)))
                 return crs__fail_no_value(w, type, error);
@@ -131,15 +188,15 @@ static crs_status read_option(const crs__word *w, crs__spec *spec, crs_error *er
             index = (int)i;
     if (index < 0)
         return crs__fail_option(&name, type, error);
+    const int again = spec->option_columns[index] != 0;
     if (sign) {
         const crs__word value = {w->line, w->at + name_size + 1, w->size - name_size - 1};
-        CRS_TRY(read_valued(&name, &value, &type->options[index], &number, error));
+        CRS_TRY(read_valued(&name, &value, spec, index, error));
+    } else {
+        spec->options[index] = bare;
     }
-    if (spec->option_columns[index])
-        return crs__fail_twice(w, type->options[index].name, error);
-    spec->options[index] = number;
     spec->option_columns[index] = w->at;
-    return CRS_OK;
+    return again ? crs__fail_twice(w, type->options[index].name, error) : CRS_OK;
 }
 
 /* ---- layers ---- */
@@ -158,6 +215,29 @@ static crs__word next_word(const char *line, size_t at) {
     return w;
 }
 
+/* That a layer has the numbers it cannot do without. */
+static crs_status check_numbers(const crs__spec *spec, crs_error *error) {
+    const crs__layer_type *type = spec->type;
+    const int units = type->number == CRS__NUMBER_UNITS && spec->number_column == spec->column;
+    const int rate = type->number == CRS__NUMBER_RATE && spec->number_column == spec->column;
+    const int window = type->window && !spec->window[0];
+    if (!units && !rate && !window)
+        return CRS_OK;
+    char what[TEXT_SIZE], mend[TEXT_SIZE];
+    snprintf(what, sizeof what, "\"%s\" without a %s", type->kind,
+             units  ? "number of units"
+             : rate ? "rate"
+                    : "window");
+    snprintf(mend, sizeof mend, "write for example \"%s%s%s\"", type->kind,
+             type->number == CRS__NUMBER_RATE    ? " 0.25"
+             : type->number == CRS__NUMBER_UNITS ? " 64"
+                                                 : "",
+             type->window == 2   ? " 3x3"
+             : type->window == 1 ? " 3"
+                                 : "");
+    return crs__model_error(error, spec->column, what, mend);
+}
+
 static crs_status read_layer(const char *line, size_t *at, crs__spec *spec, crs_error *error) {
     crs__word w = next_word(line, *at);
     if (w.size == 0)
@@ -165,7 +245,9 @@ static crs_status read_layer(const char *line, size_t *at, crs__spec *spec, crs_
                                 w.at == strlen(line) && *at == 0 ? "there is no layer" : "a layer is missing",
                                 "write layers between |, for example \"embedding 64 | lstm 64 | dense\"");
     memset(spec, 0, sizeof *spec);
-    spec->column = spec->number_column = w.at;
+    spec->column = spec->number_column = spec->window_column = w.at;
+    for (size_t i = 0; i < CRS__OPTIONS_MAX; i++)
+        spec->sizes[i][0] = spec->sizes[i][1] = 1;
     for (size_t i = 0; i < CRS__LAYER_TYPE_COUNT; i++)
         if (equals(&w, crs__layer_types[i]->kind, strlen(crs__layer_types[i]->kind)))
             spec->type = crs__layer_types[i];
@@ -180,15 +262,7 @@ static crs_status read_layer(const char *line, size_t *at, crs__spec *spec, crs_
         CRS_TRY(number ? read_number(&w, spec, error) : read_option(&w, spec, error));
     }
     *at = w.at;
-    const crs__number_kind kind = spec->type->number;
-    if ((kind == CRS__NUMBER_UNITS || kind == CRS__NUMBER_RATE) && spec->number_column == spec->column) {
-        char what[TEXT_SIZE], mend[TEXT_SIZE];
-        const int rate = kind == CRS__NUMBER_RATE;
-        snprintf(what, sizeof what, "\"%s\" without a %s", spec->type->kind, rate ? "rate" : "number of units");
-        snprintf(mend, sizeof mend, "write for example \"%s %s\"", spec->type->kind, rate ? "0.25" : "64");
-        return crs__model_error(error, spec->column, what, mend);
-    }
-    return CRS_OK;
+    return check_numbers(spec, error);
 }
 
 crs_status crs__parse_model(const char *line, crs__spec specs[CRS__LAYERS_MAX], size_t *count, crs_error *error) {

@@ -103,16 +103,30 @@ static void append_usage(char mend[TEXT_SIZE], const crs__layer_type *type) {
                                           [CRS__NUMBER_RATE] = "a rate"};
     append_text(mend, type->kind);
     append_text(mend, " takes ");
-    append_text(mend,
-                type->number == CRS__NUMBER_NONE && type->option_count == 0 ? "no options" : numbers[type->number]);
-    for (size_t i = 0; i < type->option_count; i++) {
-        append_text(mend, i || type->number != CRS__NUMBER_NONE ? ", " : "");
-        append_text(mend, type->options[i].name);
-        if (type->options[i].kind == CRS__OPTION_FLAG)
-            continue;
-        append_text(mend, "=");
-        append_text(mend, type->options[i].kind == CRS__OPTION_RATE ? "RATE" : type->options[i].choices);
+    static const char *const values[] = {
+        [CRS__OPTION_RATE] = "=RATE", [CRS__OPTION_REAL] = "=X", [CRS__OPTION_SIZES] = "=N"};
+    int first = 1;
+    if (type->number != CRS__NUMBER_NONE) {
+        append_text(mend, numbers[type->number]);
+        first = 0;
     }
+    if (type->window) {
+        append_text(mend, first ? "" : ", ");
+        append_text(mend, type->window == 1 ? "a window" : "a window such as 3x3");
+        first = 0;
+    }
+    for (size_t i = 0; i < type->option_count; i++, first = 0) {
+        const crs__option *option = &type->options[i];
+        append_text(mend, first ? "" : ", ");
+        append_text(mend, option->name);
+        if (option->kind == CRS__OPTION_CHOICE) {
+            append_text(mend, "=");
+            append_text(mend, option->choices);
+        } else if (option->kind != CRS__OPTION_FLAG) {
+            append_text(mend, values[option->kind]);
+        }
+    }
+    append_text(mend, first ? "no options" : "");
 }
 
 crs_status crs__fail_option(const crs__word *w, const crs__layer_type *type, crs_error *error) {

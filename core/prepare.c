@@ -33,17 +33,32 @@ void crs__model_release_batch(crs_model *model) {
     model->T = model->B = 0;
 }
 
+/* No product of sizes may overflow; whatever is as large as this is too large anyway. */
+static crs_status check_size(const crs__layer *layer, int64_t T, int64_t B, crs_error *error) {
+    if (T * B <= (INT64_C(1) << 56) / layer->out)
+        return CRS_OK;
+    return crs__fail(error, CRS_ERR_MEMORY, "%lld steps and %lld rows of %lld values behind \"%.100s\" are too many",
+                     "use a smaller batch or length", (long long)T, (long long)B, (long long)layer->out, layer->text);
+}
+
 static crs_status allocate_layers(crs_model *model, int64_t T, int64_t B, crs_error *error) {
     size_t scratch = 0, widest = 0;
     for (size_t i = 0; i < model->layer_count; i++) {
         crs__layer *layer = &model->layers[i];
-        crs__plan plan = {
-            .ops = model->ops, .device = model->device, .T = T, .B = B, .training = model->gradients != NULL};
+        crs__plan plan = {.ops = model->ops,
+                          .device = model->device,
+                          .T = T,
+                          .B = B,
+                          .T_out = crs__layer_steps(layer, T),
+                          .training = model->gradients != NULL};
+        T = plan.T_out;
+        CRS_TRY(check_size(layer, T, B, error));
         layer->type->plan(layer, &plan);
         for (size_t k = 0; k < CRS__BUFFERS_MAX; k++)
             CRS_TRY(crs__device_alloc(model, plan.buffers[k], layer->text, &layer->buffers[k], error));
         scratch = plan.scratch > scratch ? plan.scratch : scratch;
-        const size_t output = crs__rows(layer->out_time, T, B) * (size_t)layer->out * model->ops->real_size;
+        /* The layers whose output nobody differentiates need no gradient of it. */
+        const size_t output = i >= model->first_trained ? crs__output_bytes(&plan, layer) : 0;
         widest = output > widest ? output : widest;
     }
     CRS_TRY(crs__device_alloc(model, scratch, "the layers' scratch", &model->scratch, error));
@@ -52,8 +67,17 @@ static crs_status allocate_layers(crs_model *model, int64_t T, int64_t B, crs_er
     return CRS_OK;
 }
 
+/* Pairs of start [B] and len [B] that a batch may need: its own, and one behind each window over time. */
+static size_t live_lists(const crs_model *model) {
+    size_t count = 1;
+    for (size_t i = 0; i < model->layer_count; i++)
+        count += model->layers[i].geometry.size[0] > 0;
+    return count;
+}
+
 static crs_status allocate_batch(crs_model *model, int64_t T, int64_t B, crs_error *error) {
-    const size_t real_size = model->ops->real_size, inputs = ((size_t)T * (size_t)B + 3 * (size_t)B) * sizeof(int32_t);
+    const size_t real_size = model->ops->real_size;
+    const size_t inputs = ((size_t)T + 1 + 2 * live_lists(model)) * (size_t)B * sizeof(int32_t);
     const size_t outputs = (size_t)B * (size_t)model->outputs * real_size;
     model->staging = malloc(inputs);
     model->results = malloc(outputs);
@@ -70,6 +94,9 @@ crs_status crs__model_make_room(crs_model *model, int64_t T, int64_t B, crs_erro
         return crs__fail(error, CRS_ERR_ARGUMENT, "a batch of %lld steps and %lld rows",
                          "give 1 to %lld steps, and a row at least", (long long)T, (long long)B,
                          (long long)model->task.length);
+    if (model->full_length && T != model->task.length)
+        return crs__fail(error, CRS_ERR_ARGUMENT, "a batch of %lld steps for a model that takes each step for itself",
+                         "pad it to %lld steps", (long long)T, (long long)model->task.length);
     if (T <= model->T && B <= model->B)
         return CRS_OK;
     T = T > model->T ? T : model->T;

@@ -2,6 +2,8 @@
 #include "fail.h"
 #include "network.h"
 
+#include <string.h>
+
 /* ---- a batch ---- */
 
 /* What ops.h asks of the caller: every id, label and live step in range. */
@@ -19,26 +21,63 @@ static crs_status check_batch(const crs_model *model, const crs_batch *batch) {
     return CRS_OK;
 }
 
-/* Checks the batch, queues its upload (in one piece), and describes the pass over it. */
+/* What a batch brings to the device, put together in model->staging and uploaded in one piece. */
+typedef struct parcel {
+    crs_model *model;
+    size_t used;
+} parcel;
+
+/* Appends a copy of n numbers, or room for them; returns where they will be on the device, NULL for none. */
+static int32_t *pack(parcel *p, const int32_t *numbers, size_t n) {
+    if (!numbers)
+        return NULL;
+    memmove(p->model->staging + p->used, numbers, n * sizeof *numbers);
+    p->used += n;
+    return (int32_t *)p->model->inputs + (p->used - n);
+}
+
+/* The live steps behind a layer with a window, from those before it: a start and a len for each row. */
+static void pack_window(parcel *p, const crs__layer *layer, const int32_t *live[2], crs_steps *steps) {
+    const size_t B = (size_t)steps->B;
+    int32_t *start = p->model->staging + p->used, *len = start + B;
+    for (size_t b = 0; b < B; b++) {
+        start[b] = live[0] ? live[0][b] : 0;
+        len[b] = live[1][b];
+        crs__window_live(&layer->geometry, steps->T, &start[b], &len[b]);
+    }
+    live[0] = start;
+    live[1] = len;
+    steps->start = pack(p, start, B);
+    steps->len = pack(p, len, B);
+}
+
+/* The steps between layers: where a layer has a window there are others behind it than before it. */
+static void pack_steps(parcel *p, const crs_batch *batch, crs__run *run) {
+    const crs_model *model = p->model;
+    const int32_t *live[2] = {batch->start, batch->len};
+    run->steps[0] = (crs_steps){.T = batch->T,
+                                .B = batch->B,
+                                .start = pack(p, batch->start, (size_t)batch->B),
+                                .len = pack(p, batch->len, (size_t)batch->B)};
+    for (size_t i = 0; i < model->layer_count; i++) {
+        const crs__layer *layer = &model->layers[i];
+        crs_steps *steps = &run->steps[i + 1];
+        *steps = run->steps[i];
+        if (!layer->out_time)
+            *steps = (crs_steps){.T = 1, .B = batch->B};
+        else if (layer->geometry.size[0] > 0 && batch->len)
+            pack_window(p, layer, live, steps);
+        steps->T = crs__layer_steps(layer, steps->T);
+    }
+}
+
+/* Checks the batch, queues its upload, and describes the pass over it. */
 static crs_status begin(crs_model *model, const crs_batch *batch, int training, crs__run *run, int32_t **labels) {
     CRS_TRY(check_batch(model, batch));
-    const size_t cells = (size_t)batch->T * (size_t)batch->B, B = (size_t)batch->B;
-    const int32_t *const sources[] = {batch->ids, batch->start, batch->len, batch->labels};
-    int32_t *places[4];
-    size_t used = 0;
-    for (int i = 0; i < 4; i++) {
-        const size_t n = i == 0 ? cells : B;
-        places[i] = sources[i] ? (int32_t *)model->inputs + used : NULL;
-        for (size_t k = 0; sources[i] && k < n; k++)
-            model->staging[used + k] = sources[i][k];
-        used += sources[i] ? n : 0;
-    }
-    CRS_TRY(model->ops->upload(model->device, model->inputs, model->staging, used * sizeof(int32_t)));
-    *labels = places[3];
+    parcel p = {.model = model};
     *run = (crs__run){.ops = model->ops,
                       .device = model->device,
-                      .steps = {.T = batch->T, .B = batch->B, .start = places[1], .len = places[2]},
-                      .ids = places[0],
+                      .ids = pack(&p, batch->ids, (size_t)batch->T * (size_t)batch->B),
                       .training = training,
                       .seed = model->task.seed,
                       .state = model->state,
@@ -46,7 +85,9 @@ static crs_status begin(crs_model *model, const crs_batch *batch, int training, 
                       .weights = model->weights,
                       .gradients = model->gradients,
                       .scratch = model->scratch};
-    return CRS_OK;
+    *labels = pack(&p, batch->labels, (size_t)batch->B);
+    pack_steps(&p, batch, run);
+    return model->ops->upload(model->device, model->inputs, model->staging, p.used * sizeof(int32_t));
 }
 
 /* outputs[i]: of layer i. */
@@ -70,6 +111,42 @@ static crs_status walk_backward(crs_model *model, const crs__run *run, void *out
 }
 
 /* ---- training ---- */
+
+static void *at(const crs_model *model, void *block, const crs__tensor *tensor) {
+    return (char *)block + (size_t)tensor->offset * model->ops->real_size;
+}
+
+static crs_status penalise(crs_model *model, int64_t rows) {
+    for (size_t i = 0; i < model->tensor_count; i++) {
+        const crs__tensor *tensor = &model->tensors[i];
+        if (tensor->l1 == 0 && tensor->l2 == 0)
+            continue;
+        const crs_penalty penalty = {.n = tensor->size,
+                                     .l1 = tensor->l1,
+                                     .l2 = tensor->l2,
+                                     .rows = rows,
+                                     .w = at(model, model->weights, tensor),
+                                     .g = at(model, model->gradients, tensor),
+                                     .state = model->state};
+        CRS_TRY(model->ops->penalty(model->device, &penalty));
+    }
+    return CRS_OK;
+}
+
+static crs_status bound(crs_model *model) {
+    for (size_t i = 0; i < model->tensor_count; i++) {
+        const crs__tensor *tensor = &model->tensors[i];
+        if (tensor->max_norm == 0)
+            continue;
+        const crs_max_norm max_norm = {.N = tensor->shape[0],
+                                       .F = tensor->size / tensor->shape[0],
+                                       .limit = tensor->max_norm,
+                                       .w = at(model, model->weights, tensor),
+                                       .state = model->state};
+        CRS_TRY(model->ops->max_norm(model->device, &max_norm));
+    }
+    return CRS_OK;
+}
 
 crs_status crs_model_gradient(crs_model *model, const crs_batch *batch, int hold) {
     if (!model->gradients || !batch->labels || batch->T < 1 || batch->B < 1 || batch->T > model->training_T ||
@@ -98,7 +175,8 @@ crs_status crs_model_gradient(crs_model *model, const crs_batch *batch, int hold
                            .dlogits = model->dy[0],
                            .state = model->state};
     CRS_TRY(model->ops->loss(model->device, &loss));
-    return walk_backward(model, &run, outputs);
+    CRS_TRY(walk_backward(model, &run, outputs));
+    return penalise(model, batch->B);
 }
 
 crs_status crs_model_step(crs_model *model, const crs_batch *batch) {
@@ -113,7 +191,8 @@ crs_status crs_model_step(crs_model *model, const crs_batch *batch) {
     optimizer.w = model->weights;
     optimizer.m = model->m;
     optimizer.v = model->v;
-    return model->ops->optimizer(model->device, &optimizer);
+    CRS_TRY(model->ops->optimizer(model->device, &optimizer));
+    return bound(model);
 }
 
 crs_status crs_model_state(crs_model *model, int reset, crs_step_state *state) {

@@ -61,9 +61,9 @@ static crs_status read_text(crs__safetensors *file, char **text, size_t *size, c
 
 /* ---- one tensor's entry ---- */
 
-/* Two integers >= 0 of at most INT64_MAX, or fewer, from a JSON list; -1: it is something else. */
-static int read_integers(const json_t *list, int64_t values[2]) {
-    if (!json_is_array(list) || json_array_size(list) > 2)
+/* `most` integers >= 0 of at most INT64_MAX, or fewer, from a JSON list; -1: it is something else. */
+static int read_integers(const json_t *list, size_t most, int64_t *values) {
+    if (!json_is_array(list) || json_array_size(list) > most)
         return -1;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
@@ -84,19 +84,23 @@ static const char *read_entry(const crs__safetensors *file, const json_t *entry,
     if (strcmp(dtype, "F32") != 0)
         return "is not of dtype F32, the only one that is read";
     int64_t offsets[2] = {0};
-    tensor->shape[0] = tensor->shape[1] = 1;
-    tensor->rank = read_integers(json_object_get(entry, "shape"), tensor->shape);
+    for (int i = 0; i < CRS__RANK_MAX; i++)
+        tensor->shape[i] = 1;
+    tensor->rank = read_integers(json_object_get(entry, "shape"), CRS__RANK_MAX, tensor->shape);
     if (tensor->rank < 1)
-        return "has a shape that is not one or two sizes";
-    if (read_integers(json_object_get(entry, "data_offsets"), offsets) != 2)
+        return "has a shape that is not one to four sizes";
+    if (read_integers(json_object_get(entry, "data_offsets"), 2, offsets) != 2)
         return "has data_offsets that are not two positions";
     const uint64_t room = file->file_size - file->data;
     if (offsets[0] > offsets[1] || (uint64_t)offsets[1] > room)
         return "has data_offsets outside of the file";
-    const uint64_t rows = (uint64_t)tensor->shape[0], columns = (uint64_t)tensor->shape[1];
-    if (columns && rows > UINT64_MAX / sizeof(float) / columns)
-        return "has a shape that is too large";
-    tensor->size = rows * columns;
+    tensor->size = 1;
+    for (int i = 0; i < tensor->rank; i++) {
+        const uint64_t n = (uint64_t)tensor->shape[i];
+        if (n && tensor->size > UINT64_MAX / sizeof(float) / n)
+            return "has a shape that is too large";
+        tensor->size *= n;
+    }
     if (tensor->size * sizeof(float) != (uint64_t)(offsets[1] - offsets[0]))
         return "has data_offsets that do not fit its shape";
     tensor->offset = file->data + (uint64_t)offsets[0];

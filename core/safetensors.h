@@ -1,5 +1,5 @@
 /* The safetensors format: eight bytes with the header's size (little-endian), a JSON header, the values. This part
- * knows matrices and vectors of F32 and the metadata's strings, and nothing of models. */
+ * knows F32 tensors and the metadata's strings, and nothing of models. */
 #ifndef CRS_SAFETENSORS_H
 #define CRS_SAFETENSORS_H
 
@@ -7,14 +7,17 @@
 #include <jansson.h>
 #include <stdio.h>
 
-enum { CRS__HEADER_MAX = 100000000 }; /* bytes; the format's own bound */
+enum {
+    CRS__HEADER_MAX = 100000000, /* bytes; the format's own bound */
+    CRS__RANK_MAX = 4            /* a convolution's kernel */
+};
 
 typedef struct crs__stored {
-    const char *name; /* of the file's; lives as long as it */
-    int64_t shape[2]; /* shape[1] 1 where rank is 1 */
-    int rank;         /* 1 or 2 */
-    uint64_t size;    /* number of values */
-    uint64_t offset;  /* of the first byte in the file */
+    const char *name;             /* of the file's; lives as long as it */
+    int64_t shape[CRS__RANK_MAX]; /* 1 beyond the rank */
+    int rank;                     /* 1 to CRS__RANK_MAX */
+    uint64_t size;                /* number of values */
+    uint64_t offset;              /* of the first byte in the file */
 } crs__stored;
 
 typedef struct crs__safetensors {

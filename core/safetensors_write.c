@@ -10,11 +10,11 @@ enum { ALIGNMENT = 8, CHUNK = 4096 };
 
 static json_t *entry_of(const crs__stored *tensor, uint64_t begin) {
     const uint64_t end = begin + tensor->size * sizeof(float);
-    return tensor->rank == 2
-               ? json_pack("{s:s, s:[I,I], s:[I,I]}", "dtype", "F32", "shape", (json_int_t)tensor->shape[0],
-                           (json_int_t)tensor->shape[1], "data_offsets", (json_int_t)begin, (json_int_t)end)
-               : json_pack("{s:s, s:[I], s:[I,I]}", "dtype", "F32", "shape", (json_int_t)tensor->shape[0],
-                           "data_offsets", (json_int_t)begin, (json_int_t)end);
+    json_t *shape = json_array();
+    for (int i = 0; i < tensor->rank; i++)
+        json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
+    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", "F32", "shape", shape, "data_offsets", (json_int_t)begin,
+                     (json_int_t)end);
 }
 
 static char *header_text(const crs__stored *tensors, size_t count, json_t *metadata) {

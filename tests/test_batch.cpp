@@ -42,7 +42,7 @@ class Batches {
     Batches(const crs::Rows &rows, const crs_config &config, const Place *chosen = nullptr, int64_t per_batch = 0) {
         crs_error error = {};
         EXPECT_EQ(crs__batches_create(rows.get(), &config, chosen ? chosen->data() : nullptr,
-                                      chosen ? (int64_t)chosen->size() : 0, 2, per_batch ? per_batch : config.batch,
+                                      chosen ? (int64_t)chosen->size() : 0, 2, per_batch ? per_batch : config.batch, 0,
                                       &batches, &error),
                   CRS_OK)
             << error.what;
@@ -302,7 +302,7 @@ void expect_refused(const crs::Rows &rows, const crs_config &config, Place chose
     crs__batches batches;
     chosen.reserve(1); /* an empty choice is not NULL, which would be all rows */
     crs_error error = {};
-    EXPECT_EQ(crs__batches_create(rows.get(), &config, chosen.data(), (int64_t)chosen.size(), classes, per_batch,
+    EXPECT_EQ(crs__batches_create(rows.get(), &config, chosen.data(), (int64_t)chosen.size(), classes, per_batch, 0,
                                   &batches, &error),
               status);
     EXPECT_NE(std::string(error.what).find(what), std::string::npos) << error.what;

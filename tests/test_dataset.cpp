@@ -253,6 +253,12 @@ TEST(Dataset, FromAFile) {
     EXPECT_EQ(made.stats().rows, 3);
     EXPECT_EQ(made.stats().skipped, 1);
     EXPECT_EQ(made.stats().empty_rows, 1);
+    config.rows = 2; /* good ones; what is read with an encoder at hand is not bounded */
+    const Made bounded = read(folder.at("a.tsv"), config);
+    ASSERT_EQ(bounded.status, CRS_OK);
+    EXPECT_EQ(bounded.stats().rows, 2);
+    EXPECT_EQ(bounded.stats().skipped, 0);
+    EXPECT_EQ(read(folder.at("a.tsv"), config, bounded.encoder.get()).stats().rows, 3);
     EXPECT_EQ(std::string(made.stats().note), "tsv, no header, label in column 1, text in column 2");
     EXPECT_EQ(tokens_of(made), (std::vector<std::string>{"film", "good", "bad"}));
     made = read(folder.write("one.tsv", "n\tgood film\nn\tbad film\n"), config_of());

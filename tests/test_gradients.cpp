@@ -28,6 +28,7 @@ struct Experiment {
     Experiment(const Case &c, const crs::BackendHandle &backend, int64_t T = 5, int64_t B = 5)
         : task(crs::task_of(c.classes)), batch((task.loss = c.loss, T), B, task, c.padding, 3) {
         task.label_smoothing = c.smoothing;
+        task.length = T; /* what "flatten" wants every batch to have */
         model = crs::build_model(c.line, task, backend);
         if (!model)
             return;
@@ -137,6 +138,27 @@ const Case cases[] = {
     {"embedding 3 | rnn 4 seq dropout=0.3 recurrent_dropout=0.25 | rnn 4 dropout=0.2 | dense", Padding::pre},
     {"embedding 3 | lstm 4 dropout=0.3 recurrent_dropout=0.25 | dense"},
     {"embedding 4 | dropout 0.2 | bilstm 3 seq dropout=0.3 recurrent_dropout=0.25 | lstm 3 dropout=0.3 | dense"},
+    {"embedding 3 | gru 3 | dense"},
+    {"embedding 3 | gru 3 before reverse | dense", Padding::pre},
+    {"embedding 3 | bigru 2 seq mean dropout=0.3 recurrent_dropout=0.25 | gru 3 before recurrent_dropout=0.2 | dense"},
+    {"embedding 3 | bilstm 2 mean | dense", Padding::pre},
+    {"embedding 3 | conv 4 2 | max | dense"},
+    {"embedding 3 | conv 4 3 same tanh | conv 3 2 causal dilation=2 sigmoid | mean | dense", Padding::pre},
+    {"embedding 3 | conv 4 2 stride=2 l1=0.01 l2=0.02 | last | dense", Padding::none},
+    {"embedding 3 | conv 3 7 tanh | lstm 3 | dense"},
+    {"embedding 4 | conv2d 3 2x2 relu | maxpool2d 2 | flatten | dense"},
+    {"embedding 4 | conv2d 2 2x3 same stride=1x2 tanh | avgpool2d 2x1 stride=1 same | mean | dense", Padding::pre},
+    {"embedding 3 | conv 4 2 | maxpool 2 stride=1 | avgpool 2 | flatten | dense", Padding::counted},
+    {"onehot | conv 4 2 tanh | maxpool 2 | flatten | dense 4 tanh | dense"},
+    {"onehot | conv2d 2 2x3 sigmoid | avgpool2d 2 | flatten | dense", Padding::counted},
+    {"onehot | rnn 3 | dense"},
+    {"onehot | bilstm 2 seq sum | gru 2 | dense", Padding::pre},
+    {"onehot | bigru 2 recurrent_dropout=0.2 | dense", Padding::none},
+    {"embedding 3 | batchnorm | mean | dense 4 | batchnorm epsilon=0.01 momentum=0.9 | dense"},
+    {"embedding 3 | layernorm | lstm 3 | layernorm epsilon=0.01 | dense", Padding::pre},
+    {"embedding 4 | conv2d 2 2x2 | batchnorm | layernorm | mean | dense"},
+    {"embedding 3 frozen | spatial_dropout 0.3 | lstm 3 l2=0.01 | dense l1=0.01 max_norm=1", Padding::pre},
+    {"embedding 3 l2=0.1 | spatial_dropout 0.3 | rnn 3 | dense", Padding::counted},
     {"embedding 3 | lstm 3 | dense", Padding::post, 3, CRS_LOSS_SOFTMAX, 0.1, true},
     {"embedding 3 | lstm 3 | dense", Padding::post, 3, CRS_LOSS_SIGMOID, 0.1, true},
     {"embedding 3 | lstm 3 | dense", Padding::post, 3, CRS_LOSS_MSE, 0, true},
@@ -196,12 +218,16 @@ const Case mutant_cases[] = {
     {"embedding 3 | bilstm 2 seq sum | birnn 2 seq | lstm 2 | dense 3 tanh | dense"},
     {"embedding 3 | dense 2 | rnn 2 seq | mean | dense"},
     {"embedding 3 | lstm 2 seq | rnn 2 | dense"},
+    {"embedding 3 | bigru 2 seq | gru 2 before | dense l2=0.1"},
+    {"embedding 4 | conv 3 2 tanh | conv2d 2 2x2 | maxpool2d 2x1 stride=1 | batchnorm | layernorm | flatten | dense"},
+    {"onehot | conv 3 2 tanh | mean | dense"},
 };
 
 bool seen_by_gradients(const crs::Mutant &mutant) {
     /* Not dropout: it is its own backward pass, so that a factor on its output is in the gradient as well. Not dense's
      * dy, which is scratch that nobody reads, nor the loss's outputs that are not asked for or not differentiated. */
-    for (const char *output : {"y", "h_last", "dx", "dW", "dR", "db", "dtable", "dlogits", "loss_sum"})
+    for (const char *output :
+         {"y", "h_last", "dx", "dW", "dR", "db", "db_hh", "dgamma", "dbeta", "dtable", "dlogits", "loss_sum", "g"})
         if (mutant.output == output)
             return mutant.slot != "dropout" &&
                    (mutant.fault == crs::Fault::scale || mutant.fault == crs::Fault::negate);

@@ -32,7 +32,8 @@ const Wrong wrong_lines[] = {
     {"embedding 4 | lsmt 8 | dense", 14, "no layer \"lsmt\"", "did you mean \"lstm\"?"},
     {"embedding 4 | LSTM 8 | dense", 14, "no layer \"LSTM\"", "did you mean \"lstm\"?"},
     {"embedding 4 | transformer 8 | dense", 14, "no layer \"transformer\"",
-     "layers are embedding, dropout, rnn, lstm, birnn, bilstm, dense, last, mean, max"},
+     "layers are embedding, onehot, dropout, spatial_dropout, rnn, lstm, gru, birnn, bilstm, bigru, conv, conv2d, "
+     "maxpool, maxpool2d, avgpool, avgpool2d, batchnorm, layernorm, flatten, last, mean, max, dense"},
     {"embedding 4 | lstm | dense", 14, "\"lstm\" without a number of units", "\"lstm 64\""},
     {"embedding 4 | dropout | dense", 14, "\"dropout\" without a rate", "\"dropout 0.25\""},
     {"embedding 4 | lstm 0 | dense", 19, "\"0\" is no number of units of lstm", "1 to 65536"},
@@ -57,8 +58,8 @@ const Wrong wrong_lines[] = {
      "lstm takes a number of units, seq, dropout=RATE, recurrent_dropout=RATE, reverse"},
     {"embedding 4 | rnn 8 sigmoid | dense", 20, "\"rnn\" has no option \"sigmoid\"", "activation=tanh|relu"},
     {"embedding 4 | rnn 8 activation=sigmoid | dense", 31, "\"sigmoid\" is no value of activation", "tanh|relu"},
-    {"embedding 4 | bilstm 8 merge=mul | dense", 29, "\"mul\" is no value of merge", "concat|sum"},
-    {"embedding 4 | bilstm 8 reverse | dense", 23, "no option \"reverse\"", "merge=concat|sum"},
+    {"embedding 4 | bilstm 8 merge=mul | dense", 29, "\"mul\" is no value of merge", "concat|sum|mean"},
+    {"embedding 4 | bilstm 8 reverse | dense", 23, "no option \"reverse\"", "merge=concat|sum|mean"},
     {"embedding 4 | lstm 8 seq=1 | last | dense", 21, "\"seq\" takes no value", "alone"},
     {"embedding 4 | lstm 8 seq seq | last | dense", 25, "seq is given twice", "keep one"},
     {"embedding 4 | mean 3 | dense", 19, "\"mean\" has no option \"3\"", "mean takes no options"},
@@ -76,6 +77,31 @@ const Wrong wrong_lines[] = {
     {"embedding 4 | mean | dense 4", 27, "4 outputs for 3 classes", "\"dense\" or \"dense 3\""},
     {"embedding 4 | mean | dense 1", 27, "1 outputs for 3 classes", "\"dense 3\""},
     {"embedding 4 | mean | dense relu | dense", 21, "\"dense\" without a number", "only the last layer's"},
+    {"embedding 4 | conv | max | dense", 14, "\"conv\" without a number of units", "\"conv 64 3\""},
+    {"embedding 4 | conv 8 | max | dense", 14, "\"conv\" without a window", "\"conv 64 3\""},
+    {"embedding 4 | conv 8 3 3 | max | dense", 23, "the window is given twice", "keep one"},
+    {"embedding 4 | conv 8 3x3 | max | dense", 21, "\"3x3\" is no window of conv", "a whole number of steps"},
+    {"embedding 4 | conv 8 0 | max | dense", 21, "\"0\" is no window of conv", "1 to 65536"},
+    {"embedding 4 | conv 8 3 stride=0 | max | dense", 30, "\"0\" is no value of stride", "1 to 65536"},
+    {"embedding 4 | conv 8 3 stride | max | dense", 23, "\"stride\" without a value", "stride=N"},
+    {"embedding 4 | conv 8 3 full | max | dense", 23, "no option \"full\"", "padding=valid|same|causal"},
+    {"embedding 4 | conv2d 8 3 causal | max | dense", 25, "no option \"causal\"", "padding=valid|same"},
+    {"embedding 4 | conv2d 8 3x5 | max | dense", 23, "a window of 5 positions over rows of 4", "\"same\""},
+    {"embedding 4 | conv2d 8 3x | max | dense", 23, "\"3x\" is no window", "3x3"},
+    {"embedding 4 | conv2d 8 2 stride=2x2x2 | max | dense", 32, "\"2x2x2\" is no value of stride", "2 or 2x1"},
+    {"embedding 4 | maxpool | max | dense", 14, "\"maxpool\" without a window", "\"maxpool 3\""},
+    {"embedding 4 | maxpool2d 3x5 | max | dense", 24, "a window of 5 positions over rows of 4", "same"},
+    {"embedding 4 | mean | conv 8 3 | dense", 21, "\"mean\" before it", "put \"conv\" before \"mean\""},
+    {"embedding 4 | conv 8 3 l2=-1 | max | dense", 26, "\"-1\" is no value of l2", "1e-4"},
+    {"embedding 4 | conv 8 3 l2=inf | max | dense", 26, "\"inf\" is no value of l2", "1e-4"},
+    {"embedding 4 | conv 8 3 l2=1e40 | max | dense", 26, "\"1e40\" is no value of l2", "1e-4"},
+    {"embedding 4 | batchnorm epsilon=0 | max | dense", 24, "an epsilon of 0", "0.001"},
+    {"embedding 4 | conv2d 2 2 | spatial_dropout 0.1 | max | dense", 27, "of a picture", "\"dropout\""},
+    {"embedding 4 | onehot | max | dense", 14, "\"onehot\" after the first layer", "first"},
+    {"onehot", 0, "\"onehot\" is the last layer", "convolution"},
+    {"onehot | dense 4 | max | dense", 9, "\"dense\" behind \"onehot\"", "never written out"},
+    {"onehot | lstm 4 dropout=0.1 | dense", 16, "\"dropout\" of one-hot vectors", "embedding"},
+    {"embedding 4 | gru 4 mean | dense", 20, "no option \"mean\"", "reset=after|before"},
     {"embedding 4 | l\x01\xff | dense", 14, "no layer \"l\\x01\\xff\"", "layers are"},
 };
 
@@ -159,6 +185,14 @@ TEST(Parameters, AreAsManyAsInKeras) {
     /* Bidirectional(LSTM(64)) on 64 inputs: 2 * 4 * 64 * (64 + 64 + 1). */
     EXPECT_EQ(count("embedding 64|bilstm 64|dense 1"), 8192 * 64 + 66048 + 129);
     EXPECT_EQ(count("embedding 64|bilstm 64 sum|dense 1"), 8192 * 64 + 66048 + 65);
+    EXPECT_EQ(count("embedding 64|dropout 0.25|conv 32 3 relu|lstm 32 seq|lstm 32|dense 1"), 547137);
+    /* GRU(32) on 32 inputs: 3 * 32 * (32 + 32 + 2), with reset before the product one bias instead of two. */
+    EXPECT_EQ(count("embedding 32|gru 32|dense 1"), 8192 * 32 + 6336 + 33);
+    EXPECT_EQ(count("embedding 32|gru 32 before|dense 1"), 8192 * 32 + 6240 + 33);
+    const char *const cnn = "embedding 64|conv 64 3 relu|batchnorm|maxpool 3|conv 64 5 relu|batchnorm|maxpool 5|"
+                            "conv 64 5 relu|max|dense 100 relu|dense 1";
+    EXPECT_EQ(count(cnn), 8192 * 64 + (64 * 3 + 1) * 64 + 2 * (64 * 5 + 1) * 64 + 2 * 4 * 64 + 6500 + 101);
+    EXPECT_EQ(crs_model_trainable(crs::build_model(cnn, task, backend).get()), count(cnn) - 2 * 2 * 64);
 }
 
 TEST(Parameters, FrozenOnesComeLast) {

@@ -236,7 +236,7 @@ TEST(Settings, BalancedWeights) {
     const int64_t chosen[] = {2, 3, 4, 5};
     crs__batches batches;
     double weights[3];
-    ASSERT_EQ(crs__batches_create(rows.get(), &config, chosen, 4, 3, 2, &batches, nullptr), CRS_OK);
+    ASSERT_EQ(crs__batches_create(rows.get(), &config, chosen, 4, 3, 2, 0, &batches, nullptr), CRS_OK);
     crs__balanced_weights(&batches, 3, weights);
     crs__batches_free(&batches);
     EXPECT_DOUBLE_EQ(weights[0], 4.0 / 3);

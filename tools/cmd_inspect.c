@@ -40,8 +40,8 @@ static void print_tensors(const crs_model *model) {
     for (size_t i = 0; i < crs_model_tensors(model); i++) {
         crs_tensor_info tensor = crs_model_tensor(model, i);
         printf("%-40s [%lld", tensor.name, (long long)tensor.shape[0]);
-        if (tensor.rank == 2)
-            printf(", %lld", (long long)tensor.shape[1]);
+        for (int k = 1; k < tensor.rank; k++)
+            printf(", %lld", (long long)tensor.shape[k]);
         puts("]");
     }
 }

@@ -1,11 +1,10 @@
 /* The dense layer: y = act(x W^T + b), at every time step where there are some. `dense [N] [none|relu|tanh|sigmoid]` */
 #include "../layer.h"
 
-enum { ACTIVATION };
+enum { ACTIVATION, REGULARISERS };
 enum { WEIGHT, BIAS };
 
-/* In the order of crs_activation. */
-static const crs__option options[] = {[ACTIVATION] = {"activation", CRS__OPTION_CHOICE, "none|relu|tanh|sigmoid"}};
+static const crs__option options[] = {[ACTIVATION] = CRS__ACTIVATION_OPTION, CRS__REGULARISERS(REGULARISERS)};
 
 static crs_status build_output(crs__builder *builder, crs__layer *layer) {
     if (layer->spec.options[ACTIVATION] != CRS_LINEAR)
@@ -19,7 +18,7 @@ static crs_status build_output(crs__builder *builder, crs__layer *layer) {
 
 static crs_status build(crs__builder *builder, crs__layer *layer) {
     layer->out = (int64_t)layer->spec.number;
-    layer->out_time = layer->in_time;
+    layer->out_positions = 0;
     if (builder->last) {
         crs_status status = build_output(builder, layer);
         if (status != CRS_OK)
@@ -33,11 +32,11 @@ static crs_status build(crs__builder *builder, crs__layer *layer) {
 }
 
 static void plan(const crs__layer *layer, crs__plan *plan) {
-    plan->buffers[0] = crs__rows(layer->out_time, plan->T, plan->B) * (size_t)layer->out * plan->ops->real_size;
+    plan->buffers[0] = crs__output_bytes(plan, layer);
 }
 
 static crs_dense arguments(const crs__run *run, const crs__layer *layer, const void *x, void *y) {
-    return (crs_dense){.N = (int64_t)crs__rows(layer->out_time, run->steps.T, run->steps.B),
+    return (crs_dense){.N = crs__output_size(run, layer) / layer->out,
                        .I = layer->in,
                        .O = layer->out,
                        .activation = (crs_activation)layer->spec.options[ACTIVATION],

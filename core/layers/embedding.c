@@ -1,14 +1,11 @@
 /* The embedding layer: rows of a table in place of ids. `embedding E [frozen]` */
 #include "../layer.h"
 
-enum { FROZEN };
+enum { FROZEN, REGULARISERS };
 
-static const crs__option options[] = {[FROZEN] = {"frozen", CRS__OPTION_FLAG, NULL}};
+static const crs__option options[] = {[FROZEN] = {"frozen", CRS__OPTION_FLAG, NULL}, CRS__REGULARISERS(REGULARISERS)};
 
 static crs_status build(crs__builder *builder, crs__layer *layer) {
-    if (layer->index != 0)
-        return crs__model_error(builder->error, layer->spec.column, "\"embedding\" after the first layer",
-                                "it turns ids into vectors, and can only come first");
     layer->out = (int64_t)layer->spec.number;
     layer->out_time = 1;
     return crs__add_tensor(builder, layer, "weight", builder->task->vocabulary, layer->out, CRS__INIT_EMBEDDING,
@@ -16,12 +13,12 @@ static crs_status build(crs__builder *builder, crs__layer *layer) {
 }
 
 static void plan(const crs__layer *layer, crs__plan *plan) {
-    plan->buffers[0] = crs__rows(1, plan->T, plan->B) * (size_t)layer->out * plan->ops->real_size;
+    plan->buffers[0] = crs__output_bytes(plan, layer);
 }
 
 static crs_embedding arguments(const crs__run *run, const crs__layer *layer) {
-    return (crs_embedding){.T = run->steps.T,
-                           .B = run->steps.B,
+    return (crs_embedding){.T = run->steps[0].T,
+                           .B = run->steps[0].B,
                            .V = run->tensors[layer->tensors].shape[0],
                            .E = layer->out,
                            .ids = run->ids};

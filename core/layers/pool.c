@@ -10,8 +10,8 @@ static crs_pool_kind kind_of(const crs__layer *layer) {
 }
 
 static crs_status build(crs__builder *builder, crs__layer *layer) {
-    layer->out = layer->in;
     layer->out_time = 0;
+    layer->out_positions = 0;
     return crs__need_time(builder, layer);
 }
 
@@ -22,7 +22,10 @@ static void plan(const crs__layer *layer, crs__plan *plan) {
 }
 
 static crs_pool arguments(const crs__run *run, const crs__layer *layer) {
-    return (crs_pool){.steps = run->steps, .F = layer->out, .kind = kind_of(layer), .argmax = layer->buffers[ARGMAX]};
+    return (crs_pool){.steps = *crs__input_steps(run, layer),
+                      .F = layer->out,
+                      .kind = kind_of(layer),
+                      .argmax = layer->buffers[ARGMAX]};
 }
 
 static crs_status forward(const crs__run *run, const crs__layer *layer, const void *x, void **y) {

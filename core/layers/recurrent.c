@@ -1,6 +1,8 @@
-/* The recurrent layers: simple RNN and LSTM, in one direction or both. `rnn H`, `lstm H`, `birnn H`, `bilstm H`, with
- * `seq` to hand on every step instead of the final state. One file, since they differ only in the operation called, the
- * number of gates and directions, and the options. A layer of two directions is two calls of the same operation. */
+/* The recurrent layers: simple RNN, LSTM and GRU, in one direction or both. `rnn H`, `lstm H`, `gru H`, `birnn H`,
+ * `bilstm H`, `bigru H`, with `seq` to hand on every step instead of the final state. One file, since they differ only
+ * in the operation called, the number of gates and directions, and the options. A layer of two directions is two calls
+ * of the same operation. Behind "onehot" the products W x are gathered from W by the ids, and the operation starts from
+ * them. */
 #include "../layer.h"
 
 #include "../fail.h"
@@ -8,32 +10,59 @@
 #include <stdio.h>
 
 /* The options of all kinds; each kind's table is made of those it has, in this order. */
-enum { SEQ, DROPOUT, RECURRENT_DROPOUT, DIRECTION, ACTIVATION };
-enum { W, R, B, TENSORS }; /* of one direction */
-enum { STATES, STATES_REVERSE, OUTPUT, FINAL_REVERSE, RESERVE, RESERVE_REVERSE };
+enum { SEQ, DROPOUT, RECURRENT_DROPOUT, DIRECTION, REGULARISERS, OWN = REGULARISERS + 3 };
+enum { W, R, B, B_HH }; /* tensors of one direction */
+enum { STATES, STATES_REVERSE, OUTPUT, FINAL_REVERSE, RESERVE, RESERVE_REVERSE, PRODUCTS, PRODUCTS_REVERSE };
+enum { CONCAT, SUM, MEAN };
 
 #define SHARED_OPTIONS                                                                                                 \
     [SEQ] = {"seq", CRS__OPTION_FLAG, NULL}, [DROPOUT] = {"dropout", CRS__OPTION_RATE, NULL},                          \
-    [RECURRENT_DROPOUT] = {"recurrent_dropout", CRS__OPTION_RATE, NULL}
+    [RECURRENT_DROPOUT] = {"recurrent_dropout", CRS__OPTION_RATE, NULL}, CRS__REGULARISERS(REGULARISERS)
 #define REVERSE_OPTION [DIRECTION] = {"reverse", CRS__OPTION_FLAG, NULL}
-#define MERGE_OPTION [DIRECTION] = {"merge", CRS__OPTION_CHOICE, "concat|sum"}
-#define ACTIVATION_OPTION [ACTIVATION] = {"activation", CRS__OPTION_CHOICE, "tanh|relu"}
+#define MERGE_OPTION [DIRECTION] = {"merge", CRS__OPTION_CHOICE, "concat|sum|mean"}
+#define ACTIVATION_OPTION [OWN] = {"activation", CRS__OPTION_CHOICE, "tanh|relu"}
+#define RESET_OPTION [OWN] = {"reset", CRS__OPTION_CHOICE, "after|before"}
 
 static const crs__option rnn_options[] = {SHARED_OPTIONS, REVERSE_OPTION, ACTIVATION_OPTION};
 static const crs__option lstm_options[] = {SHARED_OPTIONS, REVERSE_OPTION};
+static const crs__option gru_options[] = {SHARED_OPTIONS, REVERSE_OPTION, RESET_OPTION};
 static const crs__option birnn_options[] = {SHARED_OPTIONS, MERGE_OPTION, ACTIVATION_OPTION};
 static const crs__option bilstm_options[] = {SHARED_OPTIONS, MERGE_OPTION};
+static const crs__option bigru_options[] = {SHARED_OPTIONS, MERGE_OPTION, RESET_OPTION};
 
 static int is_lstm(const crs__layer *layer) {
     return layer->type == &crs__layer_lstm || layer->type == &crs__layer_bilstm;
 }
 
-static int directions(const crs__layer *layer) {
-    return layer->type == &crs__layer_birnn || layer->type == &crs__layer_bilstm ? 2 : 1;
+static int is_gru(const crs__layer *layer) {
+    return layer->type == &crs__layer_gru || layer->type == &crs__layer_bigru;
 }
 
+static int64_t gates(const crs__layer *layer) {
+    return is_lstm(layer) ? 4 : is_gru(layer) ? 3 : 1;
+}
+
+static int directions(const crs__layer *layer) {
+    return layer->type == &crs__layer_birnn || layer->type == &crs__layer_bilstm || layer->type == &crs__layer_bigru
+               ? 2
+               : 1;
+}
+
+static int merge_of(const crs__layer *layer) {
+    return directions(layer) == 2 ? (int)layer->spec.options[DIRECTION] : CONCAT;
+}
+
+/* The directions' states are kept apart and added up. */
 static int sums(const crs__layer *layer) {
-    return directions(layer) == 2 && layer->spec.options[DIRECTION] != 0;
+    return merge_of(layer) != CONCAT;
+}
+
+static int resets_after(const crs__layer *layer) {
+    return is_gru(layer) && layer->spec.options[OWN] == 0;
+}
+
+static size_t tensors_of_direction(const crs__layer *layer) {
+    return resets_after(layer) ? 4 : 3;
 }
 
 static int64_t units(const crs__layer *layer) {
@@ -41,20 +70,28 @@ static int64_t units(const crs__layer *layer) {
 }
 
 static crs_status build(crs__builder *builder, crs__layer *layer) {
+    static const char *const stems[] = {
+        [W] = "weight_ih_l0", [R] = "weight_hh_l0", [B] = "bias_ih_l0", [B_HH] = "bias_hh_l0"};
     CRS_TRY(crs__need_time(builder, layer));
-    const int64_t H = units(layer), rows = (is_lstm(layer) ? 4 : 1) * H;
+    if (crs__gets_ids(layer) && layer->spec.options[DROPOUT] > 0)
+        return crs__model_error(builder->error, layer->spec.option_columns[DROPOUT], "\"dropout\" of one-hot vectors",
+                                "leave it out, or begin with an embedding");
+    const int64_t H = units(layer), rows = gates(layer) * H;
     layer->out = directions(layer) == 2 && !sums(layer) ? 2 * H : H;
     layer->out_time = layer->spec.options[SEQ] != 0;
-    for (int d = 0; d < directions(layer); d++) {
-        char name[32];
-        const char *suffix = d ? "_reverse" : "";
-        snprintf(name, sizeof name, "weight_ih_l0%s", suffix);
-        CRS_TRY(crs__add_tensor(builder, layer, name, rows, layer->in, CRS__INIT_GLOROT, 1));
-        snprintf(name, sizeof name, "weight_hh_l0%s", suffix);
-        CRS_TRY(crs__add_tensor(builder, layer, name, rows, H, CRS__INIT_ORTHOGONAL, 1));
-        snprintf(name, sizeof name, "bias_ih_l0%s", suffix);
-        CRS_TRY(crs__add_tensor(builder, layer, name, rows, 0, is_lstm(layer) ? CRS__INIT_FORGET : CRS__INIT_ZEROS, 1));
-    }
+    layer->out_positions = 0;
+    for (int d = 0; d < directions(layer); d++)
+        for (size_t i = 0; i < tensors_of_direction(layer); i++) {
+            const crs__initialiser initialiser = i == W           ? CRS__INIT_GLOROT
+                                                 : i == R         ? CRS__INIT_ORTHOGONAL
+                                                 : is_lstm(layer) ? CRS__INIT_FORGET
+                                                                  : CRS__INIT_ZEROS;
+            char name[32];
+            snprintf(name, sizeof name, "%s%s", stems[i], d ? "_reverse" : "");
+            CRS_TRY(crs__add_tensor(builder, layer, name, rows, i == W ? layer->in : i == R ? H : 0, initialiser, 1));
+            if (i == B && !is_gru(layer))
+                crs__mark_hidden_bias(builder, layer);
+        }
     return CRS_OK;
 }
 
@@ -62,10 +99,11 @@ static crs_status build(crs__builder *builder, crs__layer *layer) {
 static crs_recurrent arguments(const crs__layer *layer, crs_steps steps, int training, int direction) {
     return (crs_recurrent){
         .steps = steps,
-        .I = layer->in,
+        .I = crs__gets_ids(layer) ? gates(layer) * units(layer) : layer->in,
         .H = units(layer),
         .reverse = directions(layer) == 2 ? direction : layer->spec.options[DIRECTION] != 0,
-        .activation = !is_lstm(layer) && layer->spec.options[ACTIVATION] != 0 ? CRS_RELU : CRS_TANH,
+        .activation = gates(layer) == 1 && layer->spec.options[OWN] != 0 ? CRS_RELU : CRS_TANH,
+        .reset_after = resets_after(layer),
         .training = training,
         .input_mask.rate = layer->spec.options[DROPOUT],
         .recurrent_mask.rate = layer->spec.options[RECURRENT_DROPOUT],
@@ -74,44 +112,99 @@ static crs_recurrent arguments(const crs__layer *layer, crs_steps steps, int tra
 }
 
 static crs_recurrent run_arguments(const crs__run *run, const crs__layer *layer, int d, const void *x) {
-    crs_recurrent a = arguments(layer, run->steps, run->training, d);
+    const size_t first = (size_t)d * tensors_of_direction(layer);
+    crs_recurrent a = arguments(layer, *crs__input_steps(run, layer), run->training, d);
     a.input_mask = crs__mask(run, layer, d, CRS__MASK_INPUT, a.input_mask.rate);
     a.recurrent_mask = crs__mask(run, layer, d, CRS__MASK_RECURRENT, a.recurrent_mask.rate);
     a.state = run->state;
-    a.x = x;
-    a.W = crs__weight(run, layer, (size_t)d * TENSORS + W);
-    a.R = crs__weight(run, layer, (size_t)d * TENSORS + R);
-    a.b = crs__weight(run, layer, (size_t)d * TENSORS + B);
+    a.x = crs__gets_ids(layer) ? layer->buffers[PRODUCTS + d] : x;
+    a.W = crs__gets_ids(layer) ? NULL : crs__weight(run, layer, first + W);
+    a.R = crs__weight(run, layer, first + R);
+    a.b = crs__weight(run, layer, first + B);
+    a.b_hh = resets_after(layer) ? crs__weight(run, layer, first + B_HH) : NULL;
     a.reserve = layer->buffers[RESERVE + d];
     return a;
 }
 
+static size_t reserve_of(const crs__plan *plan, const crs__layer *layer, const crs_recurrent *a) {
+    return is_lstm(layer)  ? plan->ops->lstm_reserve(plan->device, a)
+           : is_gru(layer) ? plan->ops->gru_reserve(plan->device, a)
+                           : plan->ops->rnn_reserve(plan->device, a);
+}
+
+static crs_status call_forward(const crs__run *run, const crs__layer *layer, const crs_recurrent *a) {
+    return is_lstm(layer)  ? run->ops->lstm_forward(run->device, a)
+           : is_gru(layer) ? run->ops->gru_forward(run->device, a)
+                           : run->ops->rnn_forward(run->device, a);
+}
+
+static crs_status call_backward(const crs__run *run, const crs__layer *layer, const crs_recurrent *a) {
+    return is_lstm(layer)  ? run->ops->lstm_backward(run->device, a)
+           : is_gru(layer) ? run->ops->gru_backward(run->device, a)
+                           : run->ops->rnn_backward(run->device, a);
+}
+
+/* ---- behind one-hot vectors ---- */
+
+/* W x as the convolution of one step that it is. */
+static crs_conv product_of(const crs__layer *layer, crs_steps steps) {
+    return (crs_conv){.steps = steps,
+                      .P = 1,
+                      .I = layer->in,
+                      .T_out = steps.T,
+                      .P_out = 1,
+                      .O = gates(layer) * units(layer),
+                      .window = {.size = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}},
+                      .activation = CRS_LINEAR};
+}
+
+static crs_conv run_product(const crs__run *run, const crs__layer *layer, int d) {
+    crs_conv a = product_of(layer, *crs__input_steps(run, layer));
+    a.ids = run->ids;
+    a.W = crs__weight(run, layer, (size_t)d * tensors_of_direction(layer) + W);
+    a.y = layer->buffers[PRODUCTS + d];
+    return a;
+}
+
+/* ---- memory ---- */
+
 /* A layer that sums keeps the states of both directions apart, one that concatenates interleaves them in one buffer.
- * With `seq` and no sum the states are the output. */
+ * With `seq` and no sum the states are the output. Scratch holds the second direction's dx, or what the gathering of
+ * one-hot products asks for; their gradients take the place of the products. */
 static void plan(const crs__layer *layer, crs__plan *plan) {
+    const crs_steps steps = {.T = plan->T, .B = plan->B};
     const size_t row = (size_t)layer->out * plan->ops->real_size;
-    const size_t states = crs__rows(1, plan->T, plan->B) * row;
+    const size_t states = (size_t)plan->T * (size_t)plan->B * row;
     plan->buffers[STATES] = states;
     if (sums(layer))
         plan->buffers[STATES_REVERSE] = states;
     if (!layer->out_time || sums(layer))
-        plan->buffers[OUTPUT] = crs__rows(layer->out_time, plan->T, plan->B) * row;
+        plan->buffers[OUTPUT] = crs__output_bytes(plan, layer);
     if (sums(layer) && !layer->out_time)
         plan->buffers[FINAL_REVERSE] = (size_t)plan->B * row;
     for (int d = 0; d < directions(layer); d++)
         for (int training = 0; training <= plan->training; training++) {
-            const crs_recurrent a = arguments(layer, (crs_steps){.T = plan->T, .B = plan->B}, training, d);
-            const size_t bytes =
-                is_lstm(layer) ? plan->ops->lstm_reserve(plan->device, &a) : plan->ops->rnn_reserve(plan->device, &a);
+            const crs_recurrent a = arguments(layer, steps, training, d);
+            const size_t bytes = reserve_of(plan, layer, &a);
             if (plan->buffers[RESERVE + d] < bytes)
                 plan->buffers[RESERVE + d] = bytes;
         }
-    if (plan->training && directions(layer) == 2)
-        plan->scratch = crs__rows(1, plan->T, plan->B) * (size_t)layer->in * plan->ops->real_size;
+    if (crs__gets_ids(layer)) {
+        const crs_conv product = product_of(layer, steps);
+        const size_t bytes = (size_t)(steps.T * steps.B * product.O) * plan->ops->real_size;
+        for (int d = 0; d < directions(layer); d++)
+            plan->buffers[PRODUCTS + d] = bytes;
+        plan->scratch = plan->ops->onehot_reserve(plan->device, &product);
+    } else if (plan->training && directions(layer) == 2) {
+        plan->scratch = crs__input_bytes(plan, layer);
+    }
 }
 
-static crs_status add(const crs__run *run, size_t n, const void *x, void *y) {
-    const crs_add a = {.n = (int64_t)n, .scale = 1, .x = x, .y = y};
+/* ---- forward and backward ---- */
+
+/* y = scale (y + x); x NULL: only the scale. */
+static crs_status merge(const crs__run *run, const crs__layer *layer, int64_t n, const void *x, void *y) {
+    const crs_add a = {.n = n, .scale = merge_of(layer) == MEAN ? 0.5 : 1, .x = x, .y = y};
     return run->ops->add(run->device, &a);
 }
 
@@ -124,27 +217,35 @@ static crs_status forward(const crs__run *run, const crs__layer *layer, const vo
     void *const *buffers = layer->buffers;
     const int sum = sums(layer);
     for (int d = 0; d < directions(layer); d++) {
+        if (crs__gets_ids(layer)) {
+            crs_conv product = run_product(run, layer, d);
+            product.reserve = run->scratch;
+            CRS_TRY(run->ops->onehot_forward(run->device, &product));
+        }
         crs_recurrent a = run_arguments(run, layer, d, x);
         a.y = !d ? buffers[STATES] : sum ? buffers[STATES_REVERSE] : second_half(run, layer, buffers[STATES]);
         if (!layer->out_time)
             a.h_last = !d ? buffers[OUTPUT] : sum ? buffers[FINAL_REVERSE] : second_half(run, layer, buffers[OUTPUT]);
-        CRS_TRY(is_lstm(layer) ? run->ops->lstm_forward(run->device, &a) : run->ops->rnn_forward(run->device, &a));
+        CRS_TRY(call_forward(run, layer, &a));
     }
     *y = sum || !layer->out_time ? buffers[OUTPUT] : buffers[STATES];
     if (!sum)
         return CRS_OK;
-    const size_t n = crs__rows(layer->out_time, run->steps.T, run->steps.B) * (size_t)layer->out;
+    const int64_t n = crs__output_size(run, layer);
     if (!layer->out_time)
-        return add(run, n, buffers[FINAL_REVERSE], *y);
-    CRS_TRY(run->ops->copy(run->device, *y, buffers[STATES], n * run->ops->real_size));
-    return add(run, n, buffers[STATES_REVERSE], *y);
+        return merge(run, layer, n, buffers[FINAL_REVERSE], *y);
+    CRS_TRY(run->ops->copy(run->device, *y, buffers[STATES], (size_t)n * run->ops->real_size));
+    return merge(run, layer, n, buffers[STATES_REVERSE], *y);
 }
 
 static crs_status backward(const crs__run *run, const crs__layer *layer, const void *x, void *y, void *dy, void *dx) {
     (void)y;
     void *const *buffers = layer->buffers;
-    const int sum = sums(layer);
+    const int sum = sums(layer), ids = crs__gets_ids(layer);
+    if (merge_of(layer) == MEAN)
+        CRS_TRY(merge(run, layer, crs__output_size(run, layer), NULL, dy));
     for (int d = 0; d < directions(layer); d++) {
+        const size_t first = (size_t)d * tensors_of_direction(layer);
         crs_recurrent a = run_arguments(run, layer, d, x);
         a.y = !d ? buffers[STATES] : sum ? buffers[STATES_REVERSE] : second_half(run, layer, buffers[STATES]);
         const void *incoming = d && !sum ? second_half(run, layer, dy) : dy;
@@ -152,15 +253,24 @@ static crs_status backward(const crs__run *run, const crs__layer *layer, const v
             a.dy = incoming;
         else
             a.dh_last = incoming;
-        a.dx = dx && d ? run->scratch : dx;
-        a.dW = crs__gradient(run, layer, (size_t)d * TENSORS + W);
-        a.dR = crs__gradient(run, layer, (size_t)d * TENSORS + R);
-        a.db = crs__gradient(run, layer, (size_t)d * TENSORS + B);
-        CRS_TRY(is_lstm(layer) ? run->ops->lstm_backward(run->device, &a) : run->ops->rnn_backward(run->device, &a));
+        a.dx = ids ? buffers[PRODUCTS + d] : dx && d ? run->scratch : dx;
+        a.dW = ids ? NULL : crs__gradient(run, layer, first + W);
+        a.dR = crs__gradient(run, layer, first + R);
+        a.db = crs__gradient(run, layer, first + B);
+        a.db_hh = resets_after(layer) ? crs__gradient(run, layer, first + B_HH) : NULL;
+        CRS_TRY(call_backward(run, layer, &a));
+        if (ids) {
+            crs_conv product = run_product(run, layer, d);
+            product.reserve = run->scratch;
+            product.dy = buffers[PRODUCTS + d];
+            product.dW = crs__gradient(run, layer, first + W);
+            CRS_TRY(run->ops->onehot_backward(run->device, &product));
+        }
     }
     if (!dx || directions(layer) == 1)
         return CRS_OK;
-    return add(run, crs__rows(1, run->steps.T, run->steps.B) * (size_t)layer->in, run->scratch, dx);
+    const crs_add both = {.n = crs__input_size(run, layer), .scale = 1, .x = run->scratch, .y = dx};
+    return run->ops->add(run->device, &both);
 }
 
 #define RECURRENT_TYPE(name)                                                                                           \
@@ -168,11 +278,14 @@ static crs_status backward(const crs__run *run, const crs__layer *layer, const v
                                                .number = CRS__NUMBER_UNITS,                                            \
                                                .options = name##_options,                                              \
                                                .option_count = sizeof name##_options / sizeof *name##_options,         \
+                                               .takes_ids = 1,                                                         \
                                                .build = build,                                                         \
                                                .plan = plan,                                                           \
                                                .forward = forward,                                                     \
                                                .backward = backward};
 RECURRENT_TYPE(rnn)
 RECURRENT_TYPE(lstm)
+RECURRENT_TYPE(gru)
 RECURRENT_TYPE(birnn)
 RECURRENT_TYPE(bilstm)
+RECURRENT_TYPE(bigru)

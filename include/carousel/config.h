@@ -53,6 +53,7 @@ typedef struct crs_config {
     double label_smoothing;
     int class_weight; /* crs_class_weighting */
     /* training */
+    int64_t rows; /* of the data an encoder is fitted on at most, the first ones; 0: all */
     int64_t epochs, batch;
     uint64_t seed;
     double validation;         /* fraction of the training rows */

@@ -91,7 +91,7 @@ crs_status crs_dataset_builder_finish(crs_dataset_builder *builder, crs_encoder 
                                       crs_error *error);
 void crs_dataset_builder_free(crs_dataset_builder *builder);
 
-/* From a file, by the reader. encoder as above. */
+/* From a file, by the reader. encoder as above; where it is NULL, config's `rows` bounds the rows. */
 crs_status crs_dataset_read(const char *path, const crs_config *config, const crs_encoder *encoder,
                             crs_encoder **fitted, crs_dataset **dataset, crs_error *error);
 

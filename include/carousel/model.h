@@ -34,15 +34,15 @@ void crs_model_free(crs_model *model);
 typedef struct crs_layer_info {
     const char *kind; /* "lstm" */
     const char *text; /* its part of the line */
-    int64_t shape[3]; /* output; -1: batch or time */
-    int rank;         /* 2: [batch, F], 3: [batch, time, F] */
+    int64_t shape[4]; /* output; -1: batch or time */
+    int rank;         /* 2: [batch, F], 3: [batch, time, F], 4: [batch, time, positions, F] */
     int64_t parameters, trainable;
 } crs_layer_info;
 
 typedef struct crs_tensor_info {
     const char *name; /* as in a PyTorch state_dict: "layers.2.weight_ih_l0" (layers are counted from 0) */
-    int64_t shape[2];
-    int rank;       /* 1 or 2 */
+    int64_t shape[4]; /* as in PyTorch; the values of a convolution's kernel, [O,I,taps...], lie as [O,taps...,I] */
+    int rank;         /* 1 to 4 */
     int64_t size;   /* number of values */
     int64_t offset; /* of its first value in the block */
     int trainable;
@@ -55,6 +55,8 @@ crs_tensor_info crs_model_tensor(const crs_model *model, size_t index);
 int64_t crs_model_parameters(const crs_model *model); /* values in the block */
 int64_t crs_model_trainable(const crs_model *model);  /* of these, the first so many are trained */
 int64_t crs_model_outputs(const crs_model *model);    /* C of the logits: 1 or classes */
+/* 1: every batch must have exactly the task's length of steps (there is a layer that takes each step for itself). */
+int crs_model_needs_full_length(const crs_model *model);
 const char *crs_model_line(const crs_model *model);
 crs_backend *crs_model_backend(const crs_model *model);
 

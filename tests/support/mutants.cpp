@@ -112,12 +112,37 @@ Outputs outputs_pool_forward(const crs_pool &a) {
 Outputs outputs_pool_backward(const crs_pool &a) {
     return {{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, a.F, a.F, a.steps.B}};
 }
+Outputs outputs_batch_norm_forward(const crs_batch_norm &a) {
+    return {{"y", Kind::real, a.y, a.steps.T * a.steps.B * a.P, a.F, a.F, a.steps.B * a.P},
+            matrix("running_mean", a.running_mean, 1, a.F),
+            matrix("running_var", a.running_var, 1, a.F)};
+}
+Outputs outputs_batch_norm_backward(const crs_batch_norm &a) {
+    return {{"dx", Kind::real, a.dx, a.steps.T * a.steps.B * a.P, a.F, a.F, a.steps.B * a.P},
+            added(matrix("dgamma", a.dgamma, 1, a.F)),
+            added(matrix("dbeta", a.dbeta, 1, a.F))};
+}
+Outputs outputs_layer_norm_forward(const crs_layer_norm &a) {
+    return {matrix("y", a.y, a.N, a.F)};
+}
+Outputs outputs_layer_norm_backward(const crs_layer_norm &a) {
+    return {matrix("dx", a.dx, a.N, a.F), added(matrix("dgamma", a.dgamma, 1, a.F)),
+            added(matrix("dbeta", a.dbeta, 1, a.F))};
+}
 Outputs outputs_window_pool_forward(const crs_window_pool &a) {
     const int64_t rows = a.T_out * a.steps.B, cols = a.P_out * a.F;
     return {{"y", Kind::real, a.y, rows, cols, cols, a.steps.B},
-{"argmax", Kind::int32, a.mean ? nullptr : a.argmax, rows, cols, cols, a.steps.B},
-{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, a.P * a.F, a.P * a.F, a.steps.B},
-{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, a.F, a.F, a.steps.B}};
+            {"argmax", Kind::int32, a.mean ? nullptr : a.argmax, rows, cols, cols, a.steps.B}};
+}
+Outputs outputs_window_pool_backward(const crs_window_pool &a) {
+    return {{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, a.P * a.F, a.P * a.F, a.steps.B}};
+}
+Outputs outputs_flatten_forward(const crs_flatten &a) {
+    return {matrix("y", a.y, a.steps.B, a.steps.T * a.F)};
+}
+Outputs outputs_flatten_backward(const crs_flatten &a) {
+    return {{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, a.F, a.F, a.steps.B}};
+}
 Outputs outputs_loss(const crs_loss &a) {
     return {matrix("probabilities", a.probabilities, a.B, a.C),
             matrix("row_loss", a.row_loss, 1, a.B),
