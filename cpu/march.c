@@ -74,6 +74,9 @@ crs_status march_prepare(march *m, const crs_recurrent *a, const recurrent_cell 
     march_lay_out(m, a, cell, a->reserve);
     m->live = rows_live(&a->steps, 0, a->steps.B);
     march_carry(a->H, NULL, m->zeros);
+    if (!a->W && m->input_mask)
+        return CRS_ERR_ARGUMENT;
     /* The BLAS counts in int; cpu_gemm cuts the rows, but these are lengths of rows. */
-    return m->width <= INT_MAX && a->I <= INT_MAX && a->ldy <= INT_MAX ? CRS_OK : CRS_ERR_UNSUPPORTED;
+    const int64_t I = a->W ? a->I : 1;
+    return m->width <= INT_MAX && I <= INT_MAX && a->ldy <= INT_MAX ? CRS_OK : CRS_ERR_UNSUPPORTED;
 }

@@ -47,7 +47,7 @@ typedef struct march {
 /* Cuts `reserve` up and returns its size; NULL: only the size is wanted. */
 size_t march_lay_out(march *m, const crs_recurrent *a, const recurrent_cell *cell, void *reserve);
 
-/* All of m. CRS_ERR_UNSUPPORTED: a row is too long for the BLAS. */
+/* All of m. CRS_ERR_UNSUPPORTED: a row is too long for the BLAS. CRS_ERR_ARGUMENT: an input mask without W. */
 crs_status march_prepare(march *m, const crs_recurrent *a, const recurrent_cell *cell);
 
 /* Before the march: draws the masks, and makes the inputs' share of the gates at the steps where any row is live. */

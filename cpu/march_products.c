@@ -28,6 +28,13 @@ static void mask_tile(const march *m, int64_t row, int64_t rows) {
     }
 }
 
+/* n elements at each of the steps where any row is live. */
+static void copy_steps(const march *m, int threads, int64_t n, const real *from, real *to) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t t = m->live.first; t < m->live.end; t++)
+        march_carry(n, from + t * n, to + t * n);
+}
+
 crs_status march_inputs(crs_device *device, const march *m) {
     const crs_recurrent *a = m->a;
     const int64_t B = a->steps.B, I = a->I;
@@ -35,6 +42,10 @@ crs_status march_inputs(crs_device *device, const march *m) {
 #pragma omp parallel for schedule(static) num_threads(device->threads)
         for (int64_t tile = 0; tile < m->tiles; tile++)
             mask_tile(m, tile * MARCH_TILE, tile_rows(m, tile));
+    }
+    if (!a->W) {
+        copy_steps(m, device->threads, B * m->width, a->x, m->gates);
+        return CRS_OK;
     }
     const real *x = m->x_masked ? m->x_masked : a->x;
     const cpu_product product = {.M = (m->live.end - m->live.first) * B,
@@ -101,27 +112,32 @@ static crs_status recurrent_weights(crs_device *device, const march *m) {
     return cpu_gemm(device, &product);
 }
 
-/* dx = dgates W through the mask; zero at the steps where all rows are dead. */
+/* dx = dgates W through the mask, or dgates itself; zero at the steps where all rows are dead. */
 static crs_status inputs_gradient(crs_device *device, const march *m) {
     const crs_recurrent *a = m->a;
-    const int64_t T = a->steps.T, B = a->steps.B, I = a->I, first = m->live.first, end = m->live.end;
+    const int64_t T = a->steps.T, first = m->live.first, end = m->live.end;
+    const int64_t I = a->W ? a->I : m->width, n = a->steps.B * I;
     real *dx = a->dx;
-    const cpu_product product = {.M = (end - first) * B,
+    march_carry(first * n, NULL, dx);
+    march_carry((T - end) * n, NULL, dx + end * n);
+    if (!a->W) {
+        copy_steps(m, device->threads, n, m->gates, dx);
+        return CRS_OK;
+    }
+    const cpu_product product = {.M = (end - first) * a->steps.B,
                                  .N = I,
                                  .K = m->width,
                                  .A = gates_at(m, first, 0),
                                  .lda = m->width,
                                  .B = a->W,
                                  .ldb = I,
-                                 .C = dx + first * B * I,
+                                 .C = dx + first * n,
                                  .ldc = I};
     const crs_status status = product.M > 0 ? cpu_gemm(device, &product) : CRS_OK;
-    march_carry(first * B * I, NULL, dx);
-    march_carry((T - end) * B * I, NULL, dx + end * B * I);
     if (m->input_mask) {
 #pragma omp parallel for schedule(static) num_threads(device->threads)
         for (int64_t t = first; t < end; t++)
-            march_multiply(B * I, dx + t * B * I, m->input_mask, dx + t * B * I);
+            march_multiply(n, dx + t * n, m->input_mask, dx + t * n);
     }
     return status;
 }
@@ -129,7 +145,7 @@ static crs_status inputs_gradient(crs_device *device, const march *m) {
 crs_status march_gradients(crs_device *device, const march *m) {
     crs_status status = CRS_OK;
     if (m->live.first < m->live.end) {
-        status = input_weights(device, m);
+        status = m->a->W ? input_weights(device, m) : CRS_OK;
         if (status == CRS_OK)
             status = recurrent_weights(device, m);
     }

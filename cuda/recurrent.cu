@@ -3,6 +3,7 @@
 #include "recurrent.cuh"
 
 #include "gemm.cuh"
+#include "memory.cuh"
 #include "philox.cuh"
 
 /* ---- the reserve ---- */
@@ -80,8 +81,14 @@ static const float *inputs_of(const recurrence &r) {
     return r.x_masked ? r.x_masked : (const float *)r.a.x;
 }
 
+static size_t gates_size(const recurrence &r) {
+    return (size_t)(r.a.steps.T * r.a.steps.B * r.width) * sizeof *r.gates;
+}
+
 crs_status cuda_recurrent_inputs(crs_device *device, const recurrence &r) {
     const crs_recurrent &a = r.a;
+    if (!a.W)
+        return r.x_masked ? CRS_ERR_ARGUMENT : cuda_memory_copy(device, r.gates, a.x, gates_size(r));
     if (r.x_masked)
         CRS_TRY(mask_inputs(device, r, (const float *)a.x, r.x_masked));
     cuda_product product = {};
@@ -147,9 +154,11 @@ static crs_status recurrent_weights(crs_device *device, const recurrence &r) {
     return cuda_gemm(device, product);
 }
 
-/* dx = dgates W through the mask. */
+/* dx = dgates W through the mask, or dgates itself. */
 static crs_status input_gradients(crs_device *device, const recurrence &r) {
     const crs_recurrent &a = r.a;
+    if (!a.W)
+        return cuda_memory_copy(device, a.dx, r.gates, gates_size(r));
     float *dx = (float *)a.dx;
     cuda_product product = {};
     product.M = a.steps.T * a.steps.B;
@@ -167,7 +176,8 @@ static crs_status input_gradients(crs_device *device, const recurrence &r) {
 
 crs_status cuda_recurrent_gradients(crs_device *device, const recurrence &r) {
     const int64_t rows = r.a.steps.T * r.a.steps.B;
-    CRS_TRY(input_weights(device, r));
+    if (r.a.W)
+        CRS_TRY(input_weights(device, r));
     CRS_TRY(recurrent_weights(device, r));
     CRS_TRY(cuda_column_sums(device, rows, r.width, r.gates, r.width, (float *)r.a.db));
     if (r.products)

@@ -72,7 +72,7 @@ struct recurrence {
  * are left out where it is not asked for. a->reserve may be NULL where only the size is wanted. */
 size_t cuda_recurrent_lay_out(const crs_recurrent *a, const recurrent_kind &kind, bool march, recurrence *r);
 
-/* gates = W x, x through the input mask, at all steps: x is finite at dead ones. */
+/* gates = W x, x through the input mask, at all steps: x is finite at dead ones. CRS_ERR_ARGUMENT: a mask without W. */
 crs_status cuda_recurrent_inputs(crs_device *device, const recurrence &r);
 
 /* dW, dR, db, db_hh and dx from the gradients of the gates and products, which are zero at dead steps, and from x, y,

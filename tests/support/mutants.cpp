@@ -56,8 +56,9 @@ Outputs outputs_rnn_forward(const crs_recurrent &a) {
             {"h_last", Kind::real, a.h_last, a.steps.B, a.H, a.ldy, 1}};
 }
 Outputs gradients(const crs_recurrent &a, int64_t gates) {
-    return {{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, a.I, a.I, a.steps.B},
-            added(matrix("dW", a.dW, gates * a.H, a.I)),
+    const int64_t I = a.W ? a.I : gates * a.H;
+    return {{"dx", Kind::real, a.dx, a.steps.T * a.steps.B, I, I, a.steps.B},
+            added(matrix("dW", a.W ? a.dW : nullptr, gates * a.H, I)),
             added(matrix("dR", a.dR, gates * a.H, a.H)),
             added(matrix("db", a.db, 1, gates * a.H))};
 }
