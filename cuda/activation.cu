@@ -32,7 +32,7 @@ static __device__ __forceinline__ float derive(crs_activation activation, float 
 
 /* A block takes a slice of neighbouring rows and at most a block's width of columns. Where columns are fewer, several
  * rows stand side by side, so that threads next to each other are numbers next to each other, and a thread keeps to its
- * column. partial[slice,j]: the column's sum over the slice. At most 56 registers. */
+ * column. partial[slice,j]: the column's sum over the slice. At most 72 registers. */
 static __global__ void derive_slices(crs_activation activation, int64_t rows, int64_t columns,
                                      const float *__restrict__ y, float *__restrict__ dy,
                                      double *__restrict__ partial) {
@@ -67,9 +67,9 @@ static __global__ void derive_slices(crs_activation activation, int64_t rows, in
     }
 }
 
-/* A block per column. At most 48 registers. */
-static __global__ void add_slices(int64_t slices, int64_t columns, const double *__restrict__ partial,
-                                  float *__restrict__ db) {
+/* A block per column. At most 64 registers. */
+static __global__ void add_bias_slices(int64_t slices, int64_t columns, const double *__restrict__ partial,
+                                       float *__restrict__ db) {
     for (int64_t j = blockIdx.x; j < columns; j += gridDim.x) {
         double sum = 0;
         for (int64_t slice = threadIdx.x; slice < slices; slice += CUDA_BLOCK)
@@ -88,6 +88,6 @@ crs_status cuda_activate_backward(crs_device *device, crs_activation activation,
     CRS_TRY(cuda_scratch(device, (size_t)slices * (size_t)O * sizeof(double), &partial));
     CRS_TRY(cuda_launch(device, derive_slices, dim3(cuda_grid(device, slices * across * CUDA_BLOCK)), dim3(CUDA_BLOCK),
                         0, activation, N, O, y, dy, (double *)partial));
-    return cuda_launch(device, add_slices, dim3(cuda_grid(device, O * CUDA_BLOCK)), dim3(CUDA_BLOCK), 0, slices, O,
+    return cuda_launch(device, add_bias_slices, dim3(cuda_grid(device, O * CUDA_BLOCK)), dim3(CUDA_BLOCK), 0, slices, O,
                        (const double *)partial, db);
 }

@@ -159,9 +159,9 @@ static crs_status weights_backward(crs_device *device, const crs_conv *a) {
     return CRS_OK;
 }
 
-/* to[tap,o,:] = W[o,tap,:]. At most 40 registers. */
-static __global__ void turn_weights(int64_t all_taps, int64_t O, int64_t I, const float *__restrict__ W,
-                                    float *__restrict__ to) {
+/* to[tap,o,:] = W[o,tap,:]. At most 56 registers. */
+static __global__ void turn_taps(int64_t all_taps, int64_t O, int64_t I, const float *__restrict__ W,
+                                 float *__restrict__ to) {
     for (int64_t r = matrix_walk::first_row(); r < all_taps * O; r += matrix_walk::row_stride()) {
         const int64_t tap = r / O, o = r - tap * O;
         for (int64_t i = matrix_walk::first_column(); i < I; i += matrix_walk::column_stride())
@@ -173,8 +173,7 @@ static __global__ void turn_weights(int64_t all_taps, int64_t O, int64_t I, cons
 static crs_status input_backward(crs_device *device, const crs_conv *a) {
     const conv_gather g = gather_for_inputs(a);
     float *W = (float *)a->reserve, *columns = W + taps(a) * a->I * a->O;
-    CRS_TRY(
-        cuda_launch_matrix(device, taps(a) * a->O, a->I, turn_weights, taps(a), a->O, a->I, (const float *)a->W, W));
+    CRS_TRY(cuda_launch_matrix(device, taps(a) * a->O, a->I, turn_taps, taps(a), a->O, a->I, (const float *)a->W, W));
     cuda_product product = {};
     product.N = a->I;
     product.K = g.columns;

@@ -36,8 +36,8 @@ static __device__ __forceinline__ int64_t column_seen(const crs_conv &a, int64_t
 
 /* ---- forward ---- */
 
-/* to[column,o] = W[o,column]. At most 32 registers. */
-static __global__ void turn_weights(int64_t O, int64_t columns, const float *__restrict__ W, float *__restrict__ to) {
+/* to[column,o] = W[o,column]. At most 56 registers. */
+static __global__ void turn_columns(int64_t O, int64_t columns, const float *__restrict__ W, float *__restrict__ to) {
     for (int64_t c = matrix_walk::first_row(); c < columns; c += matrix_walk::row_stride())
         for (int64_t o = matrix_walk::first_column(); o < O; o += matrix_walk::column_stride())
             to[c * O + o] = W[o * columns + c];
@@ -55,7 +55,7 @@ static __device__ __forceinline__ float output_at(const crs_conv &a, const float
     return cuda_activation(a.activation, sum + ((const float *)a.b)[o]);
 }
 
-/* Inputs of one position: every output on its own. At most 80 registers. */
+/* Inputs of one position: every output on its own. At most 64 registers. */
 static __global__ void write_outputs(crs_conv a, const float *W) {
     const int64_t rows = a.T_out * a.steps.B * a.P_out, O = a.O;
     for (int64_t r = matrix_walk::first_row(); r < rows; r += matrix_walk::row_stride()) {
@@ -66,7 +66,7 @@ static __global__ void write_outputs(crs_conv a, const float *W) {
 }
 
 /* Inputs of many positions: a block takes all outputs of one step of one row, first as if there were no ones, then
- * again those that see one. At most 96 registers. */
+ * again those that see one. At most 80 registers. */
 static __global__ void write_positions(crs_conv a, const float *W) {
     const int64_t B = a.steps.B, O = a.O, width = a.P_out * O, taps = a.window.size[0] * a.window.size[1];
     const int64_t hop = blockDim.x % O;
@@ -95,7 +95,7 @@ static __global__ void write_positions(crs_conv a, const float *W) {
 crs_status cuda_onehot_forward(crs_device *device, const crs_conv *a) {
     const int64_t columns = columns_of(*a), rows = a->T_out * a->steps.B;
     float *W = (float *)a->reserve;
-    CRS_TRY(cuda_launch_matrix(device, columns, a->O, turn_weights, a->O, columns, (const float *)a->W, W));
+    CRS_TRY(cuda_launch_matrix(device, columns, a->O, turn_columns, a->O, columns, (const float *)a->W, W));
     if (a->P == 1)
         return cuda_launch_matrix(device, rows * a->P_out, a->O, write_outputs, *a, (const float *)W);
     return cuda_launch(device, write_positions, dim3(cuda_grid(device, rows * CUDA_BLOCK)), dim3(CUDA_BLOCK), 0, *a,
@@ -164,9 +164,9 @@ static __global__ void sum_columns(crs_conv a, cuda_sorted sorted, int64_t slice
     }
 }
 
-/* dW[o,column] += sum over slices of partial[slice,column,o]. At most 40 registers. */
-static __global__ void add_slices(int64_t slices, int64_t O, int64_t columns, const double *__restrict__ partial,
-                                  float *__restrict__ dW) {
+/* dW[o,column] += sum over slices of partial[slice,column,o]. At most 48 registers. */
+static __global__ void add_weight_slices(int64_t slices, int64_t O, int64_t columns, const double *__restrict__ partial,
+                                         float *__restrict__ dW) {
     for (int64_t c = matrix_walk::first_row(); c < columns; c += matrix_walk::row_stride())
         for (int64_t o = matrix_walk::first_column(); o < O; o += matrix_walk::column_stride()) {
             double sum = 0;
@@ -207,6 +207,6 @@ crs_status cuda_onehot_backward(crs_device *device, const crs_conv *a) {
     const int64_t blocks = slices * columns * ((O + block.x - 1) / block.x);
     CRS_TRY(cuda_launch(device, sum_columns, dim3(cuda_grid(device, blocks * CUDA_BLOCK)), block, 0, *a, sorted, slices,
                         partial));
-    return cuda_launch_matrix(device, columns, O, add_slices, slices, O, columns, (const double *)partial,
+    return cuda_launch_matrix(device, columns, O, add_weight_slices, slices, O, columns, (const double *)partial,
                               (float *)a->dW);
 }

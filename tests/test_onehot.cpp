@@ -5,6 +5,8 @@
 namespace crs {
 namespace {
 
+const int64_t very_wide = 40000; /* positions */
+
 /* Some steps without a one, both ends of the range among the ids; any id at dead steps. */
 Numbers inputs_of(const ConvShape &s) {
     Random random(static_cast<uint64_t>(s.T * 10007 + s.P * 1009 + s.I * 101 + s.O * 11 + s.B));
@@ -14,6 +16,8 @@ Numbers inputs_of(const ConvShape &s) {
                   {"dW", random.reals(s.O * s.columns())},
                   {"db", random.reals(s.O)}};
     add_live(s.live, s.T, s.B, random, &in);
+    if (s.P >= very_wide) /* each adds a little to a large sum, which must not lose it */
+        in["dy"].assign(in["dy"].size(), static_cast<double>(0.1F));
     const int64_t largest = s.P * s.I;
     for (int64_t k = 0; k < s.T * s.B; k++) {
         const int64_t kind = random.below(6);
@@ -106,6 +110,7 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
     operation.shapes.push_back(with(conv_shape(1, 1, 1, 1, 1, point), CRS_TANH, Live::all));
     operation.shapes.push_back(with(conv_shape(100, 11, 1, 5, 6, causal), CRS_RELU, Live::ragged)); /* long sums */
     operation.shapes.push_back(with(conv_shape(60, 11, 12, 1, 6, document), CRS_RELU, Live::ragged));
+    operation.shapes.push_back(with(conv_shape(1, 2, very_wide, 1, 1, point), CRS_LINEAR, Live::all));
     operation.inputs = inputs_of;
     operation.run = run;
     operation.reference = reference;
