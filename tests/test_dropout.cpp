@@ -127,7 +127,7 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
     operation.shapes.push_back({401, 0.4, 3, 2, 1, false, 100}); /* the last period is cut off */
     operation.shapes.push_back({30000, 0.4, 3, 2, 1, false, 3});
     operation.shapes.push_back({30001, 0.4, 3, 2, 1, true, 1029}); /* more than a chunk, and no multiple of 4 */
-    operation.shapes.push_back({40003, 0.4, 3, 2, 1, false, 20000});
+    operation.shapes.push_back({40003, 0.4, 3, 2, 1, true, 20000});
     operation.shapes.push_back({33, 0, 1, 1, 1, false, 5});
     operation.inputs = inputs_of;
     operation.run = run;

@@ -28,10 +28,11 @@ void dropout(FixtureRun &run, const FixtureCase &c) {
     const int64_t n = c.size("n");
     const crs_mask mask = {c.scalar("rate"), c.integer("seed"), static_cast<uint32_t>(c.integer("site"))};
     const crs_step_state *state = run.bench().state_input(at_step(c.integer("step")));
-    CRS_CALL(dropout, (crs_dropout{n, n, mask, state, run.input("x", {n}), run.output("y", {n}, 1, false)}));
+    const int64_t period = c.size("period");
+    CRS_CALL(dropout, (crs_dropout{n, period, mask, state, run.input("x", {n}), run.output("y", {n}, 1, false)}));
     run.expect("dx", c.array("dx", {n}), 1, true);
     void *dx = run.bench().updated("dx", c.array("dy", {n}));
-    CRS_CALL(dropout, (crs_dropout{n, n, mask, state, dx, dx}));
+    CRS_CALL(dropout, (crs_dropout{n, period, mask, state, dx, dx}));
 }
 
 void add(FixtureRun &run, const FixtureCase &c) {
@@ -128,6 +129,52 @@ void pool(FixtureRun &run, const FixtureCase &c) {
     }
     CRS_CALL(pool_forward, a);
     CRS_CALL(pool_backward, a);
+}
+
+crs_window window_of(const FixtureCase &c) {
+    crs_window window = {};
+    for (const auto &[name, axes] : {std::pair("size", window.size), std::pair("stride", window.stride),
+                                     std::pair("dilation", window.dilation), std::pair("before", window.before)})
+        for (size_t axis = 0; axis < 2; axis++)
+            axes[axis] = static_cast<int64_t>(c.array(name, {2})[axis]);
+    return window;
+}
+
+void window_pool(FixtureRun &run, const FixtureCase &c) {
+    const int64_t T = c.size("T"), B = c.size("B"), P = c.size("P"), F = c.size("F");
+    crs_window_pool a = {};
+    a.steps = {T, B, run.integers_if("start", {B}), run.integers_if("len", {B})};
+    a.P = P;
+    a.F = F;
+    a.T_out = c.size("T_out");
+    a.P_out = c.size("P_out");
+    a.window = window_of(c);
+    a.mean = choice<int>(c, "kind", {{"max", 0}, {"mean", 1}});
+    const Shape outputs = {a.T_out, B, a.P_out, F};
+    const double terms = double(a.window.size[0] * a.window.size[1]);
+    a.x = run.input("x", {T, B, P, F});
+    a.y = run.output("y", outputs, terms, false);
+    a.dy = run.input("dy", outputs);
+    a.dx = run.output("dx", {T, B, P, F}, terms, true);
+    if (!a.mean) {
+        run.expect("argmax", c.array("argmax", outputs), 1, false);
+        a.argmax = run.bench().int_output("argmax", Layout(a.T_out * B * a.P_out * F));
+    }
+    CRS_CALL(window_pool_forward, a);
+    CRS_CALL(window_pool_backward, a);
+}
+
+void flatten(FixtureRun &run, const FixtureCase &c) {
+    const int64_t T = c.size("T"), B = c.size("B"), F = c.size("F");
+    crs_flatten a = {};
+    a.steps = {T, B, run.integers_if("start", {B}), run.integers_if("len", {B})};
+    a.F = F;
+    a.x = run.input("x", {T, B, F});
+    a.y = run.output("y", {B, T * F}, 1, false);
+    a.dy = run.input("dy", {B, T * F});
+    a.dx = run.output("dx", {T, B, F}, 1, true);
+    CRS_CALL(flatten_forward, a);
+    CRS_CALL(flatten_backward, a);
 }
 
 /* The sums in the state do not start from zero. A case without labels wants probabilities only. */
@@ -253,11 +300,22 @@ struct Operation {
     size_t cases; /* a case that got lost is noticed */
 };
 
-const Operation operations[] = {{"embedding", embedding, 4},  {"dropout", dropout, 7},    {"add", add, 4},
-                                {"rnn", fixture_rnn, 20},     {"lstm", fixture_lstm, 15}, {"gru", fixture_gru, 18},
-                                {"dense", dense, 9},          {"conv", conv, 13},         {"onehot", onehot, 9},
-                                {"pool", pool, 13},           {"loss", loss, 27},         {"norm", norm, 5},
-                                {"optimizer", optimizer, 15}, {"schedule", schedule, 9}};
+const Operation operations[] = {{"embedding", embedding, 4},
+                                {"dropout", dropout, 9},
+                                {"add", add, 4},
+                                {"rnn", fixture_rnn, 20},
+                                {"lstm", fixture_lstm, 15},
+                                {"gru", fixture_gru, 18},
+                                {"dense", dense, 9},
+                                {"conv", conv, 13},
+                                {"onehot", onehot, 9},
+                                {"pool", pool, 13},
+                                {"window_pool", window_pool, 14},
+                                {"flatten", flatten, 4},
+                                {"loss", loss, 27},
+                                {"norm", norm, 5},
+                                {"optimizer", optimizer, 15},
+                                {"schedule", schedule, 9}};
 
 Verdict check_case(const Operation &operation, const Device &device, const FixtureCase &fixture,
                    std::set<std::string> *slots) {

@@ -122,31 +122,35 @@ Verdict check_not_finite(const Backend &under_test) {
                     const int64_t first = b == 0 ? t : t == 0 ? 1 : t; /* of row 1, steps 0, 4 and 5 are dead */
                     want.push_back(b == 1 && t == 4 ? -1.0 : static_cast<double>(first * s.P + p));
                 }
-    std::vector<bool> is_nan(want.size());
+    std::vector<double> want_y;
+    for (const double number : want)
+        want_y.push_back(number < 0 ? 0.0 : 1.0);
     const auto at = [&](int64_t t, int64_t b, int64_t p, int64_t f) -> double & {
         return in["x"][((t * s.B + b) * s.P + p) * s.F + f];
     };
-    const auto expect = [&](int64_t t, int64_t b, int64_t p, int64_t f, int64_t step, int64_t position) {
-        const size_t k = static_cast<size_t>(((t / 2 * s.B + b) * s.P_out + p / 2) * s.F + f);
+    /* Of row 0, the window that begins at step t and position p. */
+    const auto expect = [&](int64_t t, int64_t p, int64_t f, double value, int64_t step, int64_t position) {
+        const size_t k = static_cast<size_t>((t / 2 * s.B * s.P_out + p / 2) * s.F + f);
         want[k] = static_cast<double>(step * s.P + position);
-        is_nan[k] = true;
+        want_y[k] = value;
     };
     for (const int64_t f : {0, 7, 8}) {
-        at(0, 0, 1, f) = nan, expect(0, 0, 0, f, 0, 1);
+        at(0, 0, 1, f) = nan, expect(0, 0, f, nan, 0, 1);
         at(1, 0, 0, f) = nan; /* later than the one above, though at a lower position */
-        at(3, 0, 3, f) = nan, expect(2, 0, 2, f, 3, 3);
+        at(3, 0, 3, f) = nan, expect(2, 2, f, nan, 3, 3);
         at(2, 0, 2, f) = infinity;
         at(0, 1, 0, f) = at(4, 1, 2, f) = nan; /* dead */
     }
     for (const int64_t p : {0, 1})
         at(4, 0, p, 1) = at(5, 0, p, 1) = -infinity;
+    expect(4, 0, 1, -infinity, 4, 0);
     Result result;
     CRS_TRY(run(device, s, in, &result));
     const std::vector<double> &y = result.at("y").values, &argmax = result.at("argmax").values;
     for (size_t k = 0; k < want.size(); k++)
-        if (!(argmax[k] == want[k]) || std::isnan(y[k]) != is_nan[k])
-            return Verdict::fail(
-                format("output %zu: maximum %g of number %g, want number %g", k, y[k], argmax[k], want[k]));
+        if (argmax[k] != want[k] || !(y[k] == want_y[k] || (std::isnan(y[k]) && std::isnan(want_y[k]))))
+            return Verdict::fail(format("output %zu: maximum %g of number %g, want %g of number %g", k, y[k], argmax[k],
+                                        want_y[k], want[k]));
     return Verdict::pass();
 }
 
