@@ -85,12 +85,13 @@ static __device__ __forceinline__ batch_moments chunk_moments(const float *__res
                                                               int64_t end, batch_rows::walk &walk) {
     float values[SLICE_CHUNK], pivot = 0, sum = 0, squares = 0;
     unsigned live = 0;
+#pragma unroll 1
+    for (int k = 0; k < SLICE_CHUNK; k++, walk.next())
+        live |= (unsigned)(row + k * blockDim.y < end && walk.counts()) << k;
+    x += row * F;
 #pragma unroll
-    for (int k = 0; k < SLICE_CHUNK; k++, row += blockDim.y, walk.next()) {
-        const bool counts = row < end && walk.counts();
-        values[k] = counts ? x[row * F] : 0;
-        live |= (unsigned)counts << k;
-    }
+    for (int k = 0; k < SLICE_CHUNK; k++, x += blockDim.y * F)
+        values[k] = live >> k & 1 ? *x : 0;
 #pragma unroll
     for (int k = SLICE_CHUNK - 1; k >= 0; k--)
         pivot = live >> k & 1 ? values[k] : pivot;
@@ -148,7 +149,7 @@ static __global__ void finish_moments(crs_batch_norm a, column_slices slices, co
     maps[f] = map;
 }
 
-/* Not training: the map of the running statistics. At most 32 registers. */
+/* Not training: the map of the running statistics. At most 40 registers. */
 static __global__ void running_maps(crs_batch_norm a, normal_map *__restrict__ maps) {
     for (int64_t f = cuda_first(); f < a.F; f += cuda_stride()) {
         const double variance = (double)((const float *)a.running_var)[f];
@@ -156,7 +157,7 @@ static __global__ void running_maps(crs_batch_norm a, normal_map *__restrict__ m
     }
 }
 
-/* At most 48 registers. */
+/* At most 56 registers. */
 static __global__ void normalise(int64_t rows, crs_batch_norm a, const normal_map *__restrict__ maps) {
     const float *__restrict__ x = (const float *)a.x;
     float *__restrict__ y = (float *)a.y;

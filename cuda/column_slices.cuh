@@ -15,7 +15,7 @@ struct column_slices {
 
     /* Enough slices to fill a device, few enough that the second stage is short. */
     column_slices(int64_t rows_, int64_t columns_) : rows(rows_), columns(columns_) {
-        const int64_t most = 512, least = (int64_t)block().y * SLICE_CHUNK, even = (rows + most - 1) / most;
+        const int64_t most = 256, least = (int64_t)block().y * SLICE_CHUNK, even = (rows + most - 1) / most;
         height = (even + least - 1) / least * least;
         slices = (rows + height - 1) / height;
     }

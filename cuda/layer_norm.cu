@@ -5,7 +5,7 @@
 #include <math.h>
 
 /* The mean is taken from differences to the row's first number, and the variance from differences to the mean: what
- * numbers have in common cancels before anything is rounded. At most 48 registers. */
+ * numbers have in common cancels before anything is rounded. At most 64 registers. */
 template <bool wide>
 static __global__ void normalise_rows(unsigned lanes, int64_t rows, crs_layer_norm a, normal_map *__restrict__ maps) {
     const float *__restrict__ gamma = (const float *)a.gamma, *__restrict__ beta = (const float *)a.beta;
@@ -41,7 +41,7 @@ crs_status cuda_layer_norm_forward(crs_device *device, const crs_layer_norm *a) 
 }
 
 /* dx = scale (d - mean of d - normal x times mean of d normal x), d being gamma dy: mean and variance depend on x as
- * well. At most 48 registers. */
+ * well. At most 56 registers. */
 template <bool wide>
 static __global__ void input_rows(unsigned lanes, int64_t rows, crs_layer_norm a, const normal_map *__restrict__ maps) {
     const float *__restrict__ gamma = (const float *)a.gamma;

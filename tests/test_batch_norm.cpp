@@ -90,12 +90,13 @@ Statistics statistics_of(const Shape &s, const Numbers &in, const std::vector<in
     const size_t at = static_cast<size_t>(f);
     if (!s.training)
         return {in.at("running_mean")[at], in.at("running_var")[at]};
+    const std::vector<double> &x = in.at("x");
     const long double n = static_cast<long double>(live.size());
     Statistics found;
     for (const int64_t row : live)
-        found.mean += in.at("x")[row * s.F + f] / n;
+        found.mean += x[row * s.F + f] / n;
     for (const int64_t row : live) {
-        const long double deviation = in.at("x")[row * s.F + f] - found.mean;
+        const long double deviation = x[row * s.F + f] - found.mean;
         found.var += deviation * deviation / n;
     }
     return found;
@@ -104,19 +105,23 @@ Statistics statistics_of(const Shape &s, const Numbers &in, const std::vector<in
 /* Backward of one feature. */
 void feature_backward(const Shape &s, const Numbers &in, const std::vector<int64_t> &live, int64_t f,
                       const Statistics &found, Numbers *out) {
+    const std::vector<double> &x = in.at("x"), &dy = in.at("dy");
     const long double scale = 1 / std::sqrt(found.var + s.epsilon), n = static_cast<long double>(live.size());
     long double sum = 0, product = 0;
-    const auto normal = [&](int64_t row) { return (in.at("x")[row * s.F + f] - found.mean) * scale; };
+    const auto normal = [&](int64_t at) { return (x[at] - found.mean) * scale; };
     for (const int64_t row : live) {
-        sum += in.at("dy")[row * s.F + f];
-        product += in.at("dy")[row * s.F + f] * normal(row);
+        sum += dy[row * s.F + f];
+        product += dy[row * s.F + f] * normal(row * s.F + f);
     }
     (*out)["dbeta"][f] = static_cast<double>(sum);
     (*out)["dgamma"][f] = static_cast<double>(product);
-    for (const int64_t row : live)
-        if (s.dx)
-            (*out)["dx"][row * s.F + f] = static_cast<double>(
-                in.at("gamma")[f] * scale * (in.at("dy")[row * s.F + f] - sum / n - normal(row) * product / n));
+    if (!s.dx)
+        return;
+    std::vector<double> &dx = (*out)["dx"];
+    for (const int64_t row : live) {
+        const int64_t at = row * s.F + f;
+        dx[at] = static_cast<double>(in.at("gamma")[f] * scale * (dy[at] - sum / n - normal(at) * product / n));
+    }
 }
 
 Numbers reference(const Shape &s, const Numbers &in) {
@@ -130,18 +135,19 @@ Numbers reference(const Shape &s, const Numbers &in) {
         out["dgamma"] = out["dbeta"] = no_weights;
     if (s.training && s.dx)
         out["dx"] = zeros;
+    const std::vector<double> &x = in.at("x");
+    std::vector<double> &y = out["y"];
     for (int64_t f = 0; f < s.F; f++) {
         const double gamma = in.at("gamma")[f], beta = in.at("beta")[f];
         if (s.training && live.empty()) {
             for (int64_t row = 0; row < s.rows(); row++)
-                out["y"][row * s.F + f] = beta;
+                y[row * s.F + f] = beta;
             continue;
         }
         const Statistics found = statistics_of(s, in, live, f);
         const long double scale = 1 / std::sqrt(found.var + s.epsilon);
         for (int64_t row = 0; row < s.rows(); row++)
-            out["y"][row * s.F + f] =
-                static_cast<double>(gamma * (in.at("x")[row * s.F + f] - found.mean) * scale + beta);
+            y[row * s.F + f] = static_cast<double>(gamma * (x[row * s.F + f] - found.mean) * scale + beta);
         if (!s.training)
             continue;
         for (const auto &[name, value] : {std::pair{"running_mean", found.mean}, {"running_var", found.var}})
@@ -192,6 +198,17 @@ Verdict check_constants(const Backend &under_test) {
     return Verdict::pass();
 }
 
+/* So many rows that a thread of a GPU takes more than a few of them. */
+Verdict check_many_rows(const Backend &under_test) {
+    const Device device(under_test, 2);
+    const Shape s = {131, 63, 4, 17, Live::middle, 1e-3};
+    const Numbers in = inputs_of(s);
+    const double tolerance = tolerance_of(under_test.ops->real_size, static_cast<double>(s.rows()), true);
+    Result result;
+    CRS_TRY(run(device, s, in, &result));
+    return compare_expected(result, reference(s, in), tolerance).in(s.text());
+}
+
 /* Nothing is live: the running statistics and the gradients of the weights stay, bit for bit. */
 Verdict check_nothing_live(const Backend &under_test) {
     const Device device(under_test, 2);
@@ -237,6 +254,7 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
     CRS_TRY(check_shapes(operation, under_test, oracle));
     CRS_TRY(check_nothing_live(under_test));
     CRS_TRY(check_constants(under_test));
+    CRS_TRY(check_many_rows(under_test));
     CRS_TRY(check_large_means(under_test));
     return check_gradients(operation, under_test, small, {{"y", "seed"}},
                            {{"dx", "x"}, {"dgamma", "gamma"}, {"dbeta", "beta"}});

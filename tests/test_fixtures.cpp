@@ -177,6 +177,56 @@ void flatten(FixtureRun &run, const FixtureCase &c) {
     CRS_CALL(flatten_backward, a);
 }
 
+/* A case that is not training has no gradients. */
+void batch_norm(FixtureRun &run, const FixtureCase &c) {
+    const int64_t T = c.size("T"), B = c.size("B"), P = c.size("P"), F = c.size("F");
+    const Shape all = {T, B, P, F};
+    const double terms = double(T * B * P);
+    crs_batch_norm a = {};
+    a.steps = {T, B, run.integers_if("start", {B}), run.integers_if("len", {B})};
+    a.P = P;
+    a.F = F;
+    a.training = c.integer("training") != 0;
+    a.momentum = c.scalar("momentum");
+    a.epsilon = c.scalar("epsilon");
+    a.gamma = run.input("gamma", {F});
+    a.beta = run.input("beta", {F});
+    a.running_mean = run.bench().updated("running_mean", c.array("running_mean_before", {F}));
+    a.running_var = run.bench().updated("running_var", c.array("running_var_before", {F}));
+    run.expect("running_mean", c.array("running_mean", {F}), terms, false);
+    run.expect("running_var", c.array("running_var", {F}), terms, false);
+    a.x = run.input("x", all);
+    a.y = run.output("y", all, terms, false);
+    a.reserve = run.bench().scratch("reserve", run.ops().batch_norm_reserve(run.handle(), &a));
+    CRS_CALL(batch_norm_forward, a);
+    if (!a.training)
+        return;
+    a.dy = run.input("dy", all);
+    a.dx = run.output_if("dx", all, terms, true);
+    a.dgamma = run.added("dgamma", {F}, terms);
+    a.dbeta = run.added("dbeta", {F}, terms);
+    CRS_CALL(batch_norm_backward, a);
+}
+
+void layer_norm(FixtureRun &run, const FixtureCase &c) {
+    const int64_t N = c.size("N"), F = c.size("F");
+    crs_layer_norm a = {};
+    a.N = N;
+    a.F = F;
+    a.epsilon = c.scalar("epsilon");
+    a.gamma = run.input("gamma", {F});
+    a.beta = run.input("beta", {F});
+    a.x = run.input("x", {N, F});
+    a.y = run.output("y", {N, F}, double(F), false);
+    a.reserve = run.bench().scratch("reserve", run.ops().layer_norm_reserve(run.handle(), &a));
+    a.dy = run.input("dy", {N, F});
+    a.dx = run.output_if("dx", {N, F}, double(F), true);
+    a.dgamma = run.added("dgamma", {F}, double(N + F));
+    a.dbeta = run.added("dbeta", {F}, double(N + F));
+    CRS_CALL(layer_norm_forward, a);
+    CRS_CALL(layer_norm_backward, a);
+}
+
 /* The sums in the state do not start from zero. A case without labels wants probabilities only. */
 void loss(FixtureRun &run, const FixtureCase &c) {
     const int64_t B = c.size("B"), C = c.size("C");
@@ -215,6 +265,33 @@ void norm(FixtureRun &run, const FixtureCase &c) {
     run.expect("state.grad_scale", {c.scalar("grad_scale")}, double(n), false);
     run.expect("state.bad_step", {0}, 1, false);
     CRS_CALL(norm, (crs_norm{n, run.input("g", {n}), c.scalar("max_norm"), run.bench().state_updated(at_step(5))}));
+}
+
+/* The sum in the state does not start from zero. */
+void penalty(FixtureRun &run, const FixtureCase &c) {
+    const int64_t n = c.size("n");
+    crs_step_state before = at_step(5);
+    before.loss_sum = 1.5;
+    crs_penalty a = {};
+    a.n = n;
+    a.l1 = c.scalar("l1");
+    a.l2 = c.scalar("l2");
+    a.rows = c.size("rows");
+    a.w = run.input("w", {n});
+    a.g = run.added("g", {n}, 1);
+    a.state = run.bench().state_updated(before);
+    run.expect("state.loss_sum", {before.loss_sum + c.scalar("loss_sum")}, double(n), false);
+    run.expect("state.bad_step", {0}, 1, false);
+    CRS_CALL(penalty, a);
+}
+
+void max_norm(FixtureRun &run, const FixtureCase &c) {
+    const int64_t N = c.size("N"), F = c.size("F");
+    crs_step_state state = at_step(5);
+    state.bad_step = c.integer("bad_step");
+    run.expect("w", c.array("w", {N, F}), double(F), false);
+    CRS_CALL(max_norm, (crs_max_norm{N, F, c.scalar("limit"), run.bench().updated("w", c.array("w_before", {N, F})),
+                                     run.bench().state_input(state)}));
 }
 
 /* Row t of an array that has a row for each step. */
@@ -310,11 +387,15 @@ const Operation operations[] = {{"embedding", embedding, 4},
                                 {"conv", conv, 13},
                                 {"onehot", onehot, 9},
                                 {"pool", pool, 13},
+                                {"batch_norm", batch_norm, 7},
+                                {"layer_norm", layer_norm, 5},
                                 {"window_pool", window_pool, 14},
                                 {"flatten", flatten, 4},
                                 {"loss", loss, 27},
+                                {"penalty", penalty, 5},
                                 {"norm", norm, 5},
                                 {"optimizer", optimizer, 15},
+                                {"max_norm", max_norm, 6},
                                 {"schedule", schedule, 9}};
 
 Verdict check_case(const Operation &operation, const Device &device, const FixtureCase &fixture,
