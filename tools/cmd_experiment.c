@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char experiment_outputs[] = "report.html|results.md|results.csv|seeds.csv|comparison.svg|experiment.ini";
 static const char copy_name[] = "experiment.ini"; /* in the folder of results: the file they came from */
 
 /* --output, or the file's name without .ini, here. */

@@ -110,6 +110,8 @@ crs_status experiment_run(experiment *e, crs_error *error);
 
 /* ---- cmd_experiment.c ---- */
 
+extern const char experiment_outputs[]; /* names of the files beside the rows' folders, |-separated */
+
 /* Draws the row's curves, or with NULL those of all rows, and writes everything that is about all rows. */
 crs_status experiment_report(experiment *e, const experiment_row *row, crs_error *error);
 

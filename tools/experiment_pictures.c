@@ -116,12 +116,11 @@ static void put_curves(FILE *script, const experiment *e) {
     size_t epochs = 0;
     int any = 0;
     for (size_t i = 0; i < e->count; i++) {
-        const size_t n = longest_history(&e->rows[i]);
+        const size_t n = json_array_size(json_object_get(experiment_first_record(&e->rows[i]), "history"));
         epochs = n > epochs ? n : epochs;
     }
     put_epoch_axis(script, epochs);
-    fputs("set title 'accuracy (first seed; validation, or without it training rows)'\nset key bottom right\nplot ",
-          script);
+    fputs("set title 'accuracy (first seed; validation, or without it training rows)'\nset key below\nplot ", script);
     for (size_t i = 0; i < e->count; i++) {
         const json_t *record = experiment_first_record(&e->rows[i]);
         if (!record)
@@ -157,7 +156,7 @@ static void put_bar_data(FILE *script, const experiment *e, const experiment_mea
 static void put_bars(FILE *script, const experiment *e, const experiment_measure *measure) {
     fprintf(script,
             "set title '%s, mean over seeds'\nunset xlabel\nset xtics autofreq\nset xrange [0:1]\n"
-            "set yrange [%zu.6:-0.6]\nset key bottom left\nset ytics (",
+            "set yrange [%zu.6:-0.6]\nset key below\nset ytics (",
             measure->title, e->count - 1);
     for (size_t i = 0; i < e->count; i++) {
         fputs(i > 0 ? ", " : "", script);

@@ -187,12 +187,13 @@ crs_status experiment_load_records(experiment *e, crs_error *error) {
     return CRS_OK;
 }
 
+/* Every digit: a report made from records must not differ from that of the run that wrote them. */
 crs_status experiment_save_record(const char *path, const json_t *record, crs_error *error) {
     output_file out;
     const crs_status status = output_open(&out, path, error);
     if (status != CRS_OK)
         return status;
-    if (!record || json_dumpf(record, out.stream, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) != 0) {
+    if (!record || json_dumpf(record, out.stream, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) != 0) {
         /* jansson writes through the stream, whose error says more. */
         if (!ferror(out.stream)) {
             output_discard(&out);

@@ -56,13 +56,19 @@ static crs_status set_data(const experiment *e, const experiment_entry *entry, c
     return resolve(e, entry, path, error);
 }
 
-static crs_status set_seeds(const experiment *e, experiment_row *row, const experiment_entry *entry, crs_error *error) {
+/* 0: no number of seeds. */
+static int64_t parse_seeds(const char *text) {
     char *end = NULL;
-    row->seeds = strtoll(entry->value, &end, 10);
-    if (end == entry->value || *end || row->seeds < 1 || row->seeds > MOST_SEEDS)
-        return reject(e, entry->line, error, "give a whole number from 1 to 1000", "seeds '%.64s' does not fit",
-                      entry->value);
-    return CRS_OK;
+    const long long seeds = strtoll(text, &end, 10);
+    return end == text || *end || seeds < 1 || seeds > MOST_SEEDS ? 0 : seeds;
+}
+
+static crs_status set_seeds(const experiment *e, experiment_row *row, const experiment_entry *entry, crs_error *error) {
+    row->seeds = parse_seeds(entry->value);
+    if (row->seeds > 0)
+        return CRS_OK;
+    return reject(e, entry->line, error, "give a whole number from 1 to 1000", "seeds '%.64s' does not fit",
+                  entry->value);
 }
 
 /* "84.38 %" is 0.8438. */
@@ -159,14 +165,12 @@ static crs_status make_row(experiment *e, const experiment_section *section, con
                 return error->status;
     }
     apply_options(e, row);
-    if (e->in->extras.seeds) {
-        const experiment_entry given = {.key = "--seeds", .line = 0};
-        char *end = NULL;
-        row->seeds = strtoll(e->in->extras.seeds, &end, 10);
-        if (*end || row->seeds < 1 || row->seeds > MOST_SEEDS)
-            return describe(error, CRS_ERR_CONFIG, "", 0, "give a whole number from 1 to 1000",
-                            "%s '%.64s' does not fit", given.key, e->in->extras.seeds);
-    }
+    if (e->in->extras.seeds && (row->seeds = parse_seeds(e->in->extras.seeds)) == 0)
+        return describe(error, CRS_ERR_CONFIG, "", 0, "give a whole number from 1 to 1000",
+                        "--seeds '%.64s' does not fit", e->in->extras.seeds);
+    if (has_word(experiment_outputs, section->name))
+        return reject(e, section->line, error, "give the row another name", "a file of the results is named '%s'",
+                      section->name);
     if (!row->data)
         return reject(e, section->line, error, "give it 'data = FILE', or give it to [defaults]",
                       "the row [%s] has no training data", section->name);

@@ -50,7 +50,7 @@ const command commands[] = {
      "trained. Written are report.html, results.md, results.csv, seeds.csv, comparison.svg, and for each row curves, "
      "models and histories. What is finished is not trained again unless its settings or its data have changed, so "
      "that a stopped experiment goes on with the same command. Options on where to run apply to rows that do not say.",
-     "carousel experiment data/experiments/emoji-sample.ini --output out/emoji", 1, 1, "Running",
+     "carousel experiment data/experiments/emoji-sample.ini", 1, 1, "Running",
      "output|only|seeds|data-dir|list|force|no-curves|quiet", run_experiment},
     {"info", "", "show version, backends, devices and libraries", "Prints what this build can run on.", "carousel info",
      0, 0, "Running", "json|quiet", run_info},
