@@ -180,6 +180,10 @@ TEST(Experiment, WritesTablesPicturesModelsAndAReport) {
     EXPECT_TRUE(has(markdown, "| a \\& \\<b\\> 'c' | embedding 4 \\| mean \\| dense | adam |")) << markdown;
     EXPECT_TRUE(has(markdown, "epochs=2 batch=4 validation=0.2 learning-rate=0.01")) << markdown;
     EXPECT_TRUE(has(markdown, "| a \\& \\<b\\> 'c' | Test accuracy | 0.8450 |")) << markdown;
+    char difference[32];
+    std::snprintf(difference, sizeof difference, "| %+.4f |",
+                  number(parse_csv(x.read("results.csv")).at(0).at("test_accuracy")) - 0.845);
+    EXPECT_TRUE(has(markdown, difference)) << difference << " is not in " << markdown;
     EXPECT_TRUE(has(markdown, "First \\| \"quoted\", and longer")) << markdown;
 
     const std::string html = x.read("report.html");

@@ -92,7 +92,8 @@ void experiment_close(experiment *e);
 
 uint64_t experiment_seed(const experiment_row *row, int64_t index);
 void experiment_path(const experiment *e, const experiment_row *row, int64_t index, const char *name, char path[600]);
-crs_status experiment_content_of(experiment *e, const char *path, const experiment_content **content, crs_error *error);
+/* Good until the next call; NULL: error says why. */
+const experiment_content *experiment_content_of(experiment *e, const char *path, crs_error *error);
 /* What a result depends on: settings and data. NULL: out of memory. */
 crs_status experiment_identity(experiment *e, const experiment_row *row, int64_t index, json_t **identity,
                                crs_error *error);

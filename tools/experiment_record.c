@@ -78,32 +78,32 @@ static int add_tree(experiment_content *content) {
     return failed || reason ? -1 : 0;
 }
 
-crs_status experiment_content_of(experiment *e, const char *path, const experiment_content **content,
-                                 crs_error *error) {
+const experiment_content *experiment_content_of(experiment *e, const char *path, crs_error *error) {
     for (size_t i = 0; i < e->content_count; i++)
-        if (strcmp(e->contents[i].path, path) == 0) {
-            *content = &e->contents[i];
-            return CRS_OK;
-        }
+        if (strcmp(e->contents[i].path, path) == 0)
+            return &e->contents[i];
     experiment_content made = {0};
     snprintf(made.path, sizeof made.path, "%s", path);
-    if (add_tree(&made) != 0)
-        return describe(error, CRS_ERR_IO, path, 0, "check the path and its permissions", "cannot be read: %s",
-                        strerror(errno));
+    if (add_tree(&made) != 0) {
+        describe(error, CRS_ERR_IO, path, 0, "check the path and its permissions", "cannot be read: %s",
+                 strerror(errno));
+        return NULL;
+    }
     experiment_content *grown = realloc(e->contents, (e->content_count + 1) * sizeof *grown);
-    if (!grown)
-        return describe(error, CRS_ERR_MEMORY, "", 0, "free some memory", "out of memory");
+    if (!grown) {
+        describe(error, CRS_ERR_MEMORY, "", 0, "free some memory", "out of memory");
+        return NULL;
+    }
     e->contents = grown;
     grown[e->content_count] = made;
-    *content = &grown[e->content_count++];
-    return CRS_OK;
+    return &grown[e->content_count++];
 }
 
 /* files[role] = path as written, size and hash of what is there. */
 static crs_status add_content(experiment *e, json_t *files, const char *role, const char *written, const char *path,
                               crs_error *error) {
-    const experiment_content *content;
-    if (experiment_content_of(e, path, &content, error) != CRS_OK)
+    const experiment_content *content = experiment_content_of(e, path, error);
+    if (!content)
         return error->status;
     char hash[20];
     snprintf(hash, sizeof hash, "%016" PRIx64, content->hash);

@@ -190,14 +190,15 @@ static crs_status make_rows(experiment *e, crs_error *error) {
             defaults = &e->file.sections[i];
     const experiment_entry *note = experiment_entry_find(defaults, "note");
     e->note = note ? note->value : NULL;
-    e->rows = calloc(e->file.count, sizeof *e->rows);
+    const size_t rows = e->file.count - (defaults ? 1 : 0);
+    if (rows == 0)
+        return reject(e, 0, error, "write a section for each row, [name]", "has no row%s", "");
+    e->rows = calloc(rows, sizeof *e->rows);
     if (!e->rows)
         return describe(error, CRS_ERR_MEMORY, "", 0, "free some memory", "out of memory");
     for (size_t i = 0; i < e->file.count; i++)
         if (&e->file.sections[i] != defaults && make_row(e, &e->file.sections[i], defaults, error) != CRS_OK)
             return error->status;
-    if (e->count == 0)
-        return reject(e, 0, error, "write a section for each row, [name]", "has no row%s", "");
     return CRS_OK;
 }
 
@@ -266,11 +267,10 @@ static crs_status check_row(experiment *e, const experiment_row *row, crs_error 
     const crs_setting *settings = crs_config_settings(&count);
     for (size_t i = 0; status == CRS_OK && i < count; i++) {
         char path[1024];
-        const experiment_content *content;
         if (!is_file_setting(&settings[i]))
             continue;
         crs_config_get(&row->config, settings[i].name, path, sizeof path);
-        if (path[0] && experiment_content_of(e, path, &content, error) != CRS_OK)
+        if (path[0] && !experiment_content_of(e, path, error))
             status = reject_by(e, line_of(e, row, settings[i].name), error);
     }
     return status;
