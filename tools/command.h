@@ -10,13 +10,23 @@
 /* Exit status: 0 done, 1 failed, 2 bad usage. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
+/* What an option that may be given several times was given. */
+typedef struct text_list {
+    size_t count;
+    const char *items[64];
+} text_list;
+
 /* Options beside the settings of crs_config. */
 typedef struct extras {
-    const char *output;  /* -o, model file to write */
+    const char *output;  /* -o, model file to write, or an experiment's folder */
     const char *classes; /* inspect: of the task a model line is for */
     const char *top;     /* predict: labels per text */
     /* gradcheck */
     const char *backends, *samples, *train, *inject;
+    /* experiment */
+    const char *seeds, *data_dir;
+    text_list only;
+    int list, force;
     int overwrite, json, quiet, logits, no_curves;
 } extras;
 
@@ -45,6 +55,7 @@ int run_predict(invocation *in);
 int run_inspect(invocation *in);
 int run_info(invocation *in);
 int run_gradcheck(invocation *in);
+int run_experiment(invocation *in);
 
 /* ---- options.c ---- */
 
@@ -53,6 +64,7 @@ typedef struct extra_option {
     int letter; /* short form, or 0 */
     const char *argument, *help;
     size_t offset;
+    int is_list; /* the field is a text_list */
 } extra_option;
 
 const extra_option *extra_options(size_t *count);
@@ -116,9 +128,33 @@ void progress_epoch(void *user, const crs_epoch *epoch);
 void progress_end(progress *p, int keep_partial);
 double monotonic_seconds(void);
 
+/* ---- output.c ---- */
+
+/* Fills error and returns status; what is a printf format. line 0: none. */
+crs_status describe(crs_error *error, crs_status status, const char *file, int64_t line, const char *mend,
+                    const char *what, ...) __attribute__((format(printf, 6, 7)));
+crs_status describe_io(crs_error *error, const char *path, int reason); /* "cannot be written", by errno */
+
+/* A file being written; what was there before stays until close. */
+typedef struct output_file {
+    FILE *stream;
+    char path[560], beside[600];
+} output_file;
+
+crs_status output_open(output_file *out, const char *path, crs_error *error);
+crs_status output_close(output_file *out, crs_error *error); /* on failure the former file is as it was */
+void output_discard(output_file *out);
+
+/* ---- gnuplot.c ---- */
+
+/* Draws what the script written by `write` says into path, as the script's terminal. CRS_ERR_UNSUPPORTED: no gnuplot.
+ */
+crs_status draw_picture(const char *path, void (*write)(FILE *script, const void *user), const void *user,
+                        crs_error *error);
+
 /* ---- curves.c ---- */
 
-/* Draws loss and accuracy over epochs by gnuplot into STEM.svg and STEM.png. CRS_ERR_UNSUPPORTED: no gnuplot. */
+/* Draws loss and accuracy over epochs into STEM.svg and STEM.png. CRS_ERR_UNSUPPORTED: no gnuplot. */
 crs_status draw_curves(const crs_history *history, const char *stem, crs_error *error);
 
 #endif

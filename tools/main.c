@@ -42,6 +42,16 @@ const command commands[] = {
      "weights are random too. " DATA_FORMATS,
      "carousel gradcheck 'embedding 8 | bilstm 8 | dense' --train 20", 1, 2,
      "Data|Text|Model|Training|Optimizer|Running", "classes|backends|samples|train|inject|json|quiet", run_gradcheck},
+    {"experiment", "FILE", "train every row of a table of experiments and compare them",
+     "Reads FILE, an INI file: [defaults], and a section for each row of the table. Keys are the names of train's "
+     "settings, and: data and test, files relative to FILE; seeds, how many trainings from seed on; note, a sentence; "
+     "published.accuracy, .loss, .train-accuracy, .train-loss, .val-accuracy, .seconds, figures to compare with. A "
+     "long value goes on in indented lines; what follows ' ;' is a comment. Every row is checked before the first is "
+     "trained. Written are report.html, results.md, results.csv, seeds.csv, comparison.svg, and for each row curves, "
+     "models and histories. What is finished is not trained again unless its settings or its data have changed, so "
+     "that a stopped experiment goes on with the same command. Options on where to run apply to rows that do not say.",
+     "carousel experiment data/experiments/emoji-sample.ini", 1, 1, "Running",
+     "output|only|seeds|data-dir|list|force|no-curves|quiet", run_experiment},
     {"info", "", "show version, backends, devices and libraries", "Prints what this build can run on.", "carousel info",
      0, 0, "Running", "json|quiet", run_info},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL}};

@@ -7,22 +7,29 @@
 #include <string.h>
 
 static const extra_option extra_table[] = {
-    {"output", 'o', "FILE", "model file to write (.safetensors)", offsetof(extras, output)},
-    {"overwrite", 0, NULL, "replace files that exist", offsetof(extras, overwrite)},
-    {"no-curves", 0, NULL, "do not draw the curves", offsetof(extras, no_curves)},
+    {"output", 'o', "FILE",
+     "model file to write (.safetensors); of an experiment: the folder (default: FILE's name without .ini)",
+     offsetof(extras, output), 0},
+    {"overwrite", 0, NULL, "replace files that exist", offsetof(extras, overwrite), 0},
+    {"no-curves", 0, NULL, "do not draw the curves", offsetof(extras, no_curves), 0},
     {"classes", 0, "N", "classes of the task a model line is for (default: what its last layer says, or 2)",
-     offsetof(extras, classes)},
-    {"top", 'k', "K", "print the K most probable labels (default: 1)", offsetof(extras, top)},
-    {"logits", 0, NULL, "with --json: print the network's raw outputs too", offsetof(extras, logits)},
+     offsetof(extras, classes), 0},
+    {"top", 'k', "K", "print the K most probable labels (default: 1)", offsetof(extras, top), 0},
+    {"logits", 0, NULL, "with --json: print the network's raw outputs too", offsetof(extras, logits), 0},
     {"backends", 0, "LIST",
      "backends to check, each NAME or NAME=VARIANT of the LSTM (default: cpu, and cuda if usable)",
-     offsetof(extras, backends)},
-    {"samples", 0, "N", "elements of a tensor to take differences of (default: 64)", offsetof(extras, samples)},
-    {"train", 0, "N", "compare N steps of training as well (default: 0)", offsetof(extras, train)},
+     offsetof(extras, backends), 0},
+    {"samples", 0, "N", "elements of a tensor to take differences of (default: 64)", offsetof(extras, samples), 0},
+    {"train", 0, "N", "compare N steps of training as well (default: 0)", offsetof(extras, train), 0},
     {"inject", 0, "TENSOR", "falsify one element of that tensor's gradient, to see the check fail",
-     offsetof(extras, inject)},
-    {"json", 0, NULL, "print one JSON object on standard output", offsetof(extras, json)},
-    {"quiet", 'q', NULL, "print nothing but results and errors", offsetof(extras, quiet)},
+     offsetof(extras, inject), 0},
+    {"seeds", 0, "N", "train each row with N seeds, whatever the file says", offsetof(extras, seeds), 0},
+    {"only", 0, "ROW", "train this row alone; may be given several times", offsetof(extras, only), 1},
+    {"data-dir", 0, "DIR", "look for the data there (default: the file's own folder)", offsetof(extras, data_dir), 0},
+    {"list", 0, NULL, "check every row and list them, without training", offsetof(extras, list), 0},
+    {"force", 0, NULL, "train finished rows again", offsetof(extras, force), 0},
+    {"json", 0, NULL, "print one JSON object on standard output", offsetof(extras, json), 0},
+    {"quiet", 'q', NULL, "print nothing but results and errors", offsetof(extras, quiet), 0},
 };
 enum { EXTRAS = sizeof extra_table / sizeof *extra_table, KEY_SETTING = 1000, KEY_EXTRA = 2000, TEXT_SIZE = 256 };
 
@@ -37,6 +44,12 @@ int has_word(const char *words, const char *word) {
         if (strncmp(at, word, n) == 0 && (at[n] == '|' || at[n] == '\0'))
             return 1;
     return 0;
+}
+
+static void append_text(text_list *list, const char *text, struct argp_state *state) {
+    if (list->count == sizeof list->items / sizeof *list->items)
+        argp_error(state, "the option is given too often, from '%s' on", text);
+    list->items[list->count++] = text;
 }
 
 static error_t parse_one(int key, char *argument, struct argp_state *state) {
@@ -57,7 +70,9 @@ static error_t parse_one(int key, char *argument, struct argp_state *state) {
     for (size_t i = 0; i < EXTRAS; i++)
         if (key == (extra_table[i].letter ? extra_table[i].letter : KEY_EXTRA + (int)i)) {
             char *field = (char *)&in->extras + extra_table[i].offset;
-            if (extra_table[i].argument)
+            if (extra_table[i].is_list)
+                append_text((text_list *)field, argument, state);
+            else if (extra_table[i].argument)
                 memcpy(field, &argument, sizeof argument);
             else
                 memcpy(field, &(int){1}, sizeof(int));

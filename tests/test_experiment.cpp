@@ -1,0 +1,490 @@
+// carousel experiment from end to end: what it trains, what it does not train again, what it writes, and what it says
+// about bad files.
+#include "process.hpp"
+
+#include <gtest/gtest.h>
+#include <jansson.h>
+
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <sstream>
+
+namespace {
+
+const std::string command = CRS_COMMAND;
+
+// A few rows of two classes, which a mean of embeddings tells apart.
+const std::string rows = "yes\tgood tea\nno\tbad tea\nyes\tgood warm soup\nno\tbad cold soup\nyes\twarm bread\n"
+                         "no\tcold bread\nyes\tgood bread here\nno\tbad bread here\nyes\twarm tea\nno\tcold tea\n";
+const std::string defaults = "[defaults]\ndata = train.tsv\ntest = test.tsv\nmodel = embedding 4 | mean | dense\n"
+                             "epochs = 2\nbatch = 4\nvalidation = 0.2\nthreads = 1\nbackend = cpu\n";
+
+bool has(const std::string &text, const std::string &part) {
+    return text.find(part) != std::string::npos;
+}
+
+size_t count_of(const std::string &text, const std::string &part) {
+    size_t count = 0;
+    for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size())
+        count++;
+    return count;
+}
+
+std::string replaced(std::string text, const std::string &what, const std::string &with) {
+    const size_t at = text.find(what);
+    EXPECT_NE(at, std::string::npos) << what;
+    return at == std::string::npos ? text : text.replace(at, what.size(), with);
+}
+
+// A folder with the data, an experiment file x.ini, and its results in out/.
+struct Experiment {
+    explicit Experiment(const std::string &ini) {
+        folder.write("train.tsv", rows);
+        folder.write("test.tsv", "yes\tgood soup\nno\tbad bread\nyes\twarm soup\nno\tcold tea here\n");
+        write(ini);
+    }
+    void write(const std::string &ini) const {
+        folder.write("x.ini", ini);
+    }
+    std::vector<std::string> arguments(const std::vector<std::string> &more) const {
+        std::vector<std::string> all = {command, "experiment", folder / "x.ini", "--output", folder / "out"};
+        all.insert(all.end(), more.begin(), more.end());
+        return all;
+    }
+    Result run(const std::vector<std::string> &more = {"--no-curves"}, const RunOptions &options = {}) const {
+        return ::run(arguments(more), options);
+    }
+    std::string read(const std::string &name) const {
+        return read_file(folder / ("out/" + name));
+    }
+    // What a training leaves behind, as it was written.
+    std::filesystem::file_time_type written(const std::string &row, int seed = 1) const {
+        return std::filesystem::last_write_time(
+            folder / ("out/" + row + "/seed-" + std::to_string(seed) + "/model.safetensors"));
+    }
+    Folder folder;
+};
+
+// A CSV file as rows of named cells.
+using Table = std::vector<std::map<std::string, std::string>>;
+
+std::vector<std::string> split_csv(const std::string &line) {
+    std::vector<std::string> cells(1);
+    bool quoted = false;
+    for (const char c : line)
+        if (c == '"')
+            quoted = !quoted;
+        else if (c == ',' && !quoted)
+            cells.emplace_back();
+        else
+            cells.back() += c;
+    return cells;
+}
+
+Table parse_csv(const std::string &text) {
+    std::istringstream stream(text);
+    std::string line;
+    std::getline(stream, line);
+    const std::vector<std::string> names = split_csv(line);
+    Table table;
+    while (std::getline(stream, line)) {
+        const std::vector<std::string> cells = split_csv(line);
+        EXPECT_EQ(cells.size(), names.size()) << line;
+        table.emplace_back();
+        for (size_t i = 0; i < names.size() && i < cells.size(); i++)
+            table.back()[names[i]] = cells[i];
+    }
+    return table;
+}
+
+double number(const std::string &text) {
+    size_t used = 0;
+    const double value = text.empty() ? NAN : std::stod(text, &used);
+    EXPECT_EQ(used, text.size()) << text;
+    return value;
+}
+
+// "" where every element is closed in turn and no name is given twice; else what is wrong.
+std::string check_html(const std::string &html) {
+    const std::set<std::string> empty = {"meta", "br", "img", "link", "input", "hr"};
+    std::vector<std::string> open;
+    std::set<std::string> ids;
+    for (size_t at = 0; (at = html.find('<', at)) != std::string::npos;) {
+        if (html.compare(at, 4, "<!--") == 0) {
+            at = html.find("-->", at);
+            continue;
+        }
+        size_t end = at + 1;
+        for (char quote = 0; end < html.size() && (quote || html[end] != '>'); end++)
+            if (html[end] == quote)
+                quote = 0;
+            else if (!quote && (html[end] == '"' || html[end] == '\''))
+                quote = html[end];
+        const std::string tag = html.substr(at + 1, end - at - 1);
+        const std::string name = tag.substr(tag[0] == '/', tag.find_first_of(" \t\n/", 1) - (tag[0] == '/'));
+        at = end;
+        if (name.empty() || (!std::isalpha(static_cast<unsigned char>(name[0])) && name != "!DOCTYPE"))
+            return "a bare '<' before: " + html.substr(end, 40);
+        const size_t id = tag.find(" id=");
+        if (id != std::string::npos) {
+            const std::string value = tag.substr(id + 5, tag.find(tag[id + 4], id + 5) - id - 5);
+            if (!ids.insert(value).second)
+                return "two elements are named " + value;
+        }
+        if (tag[0] == '/') {
+            if (open.empty() || open.back() != name)
+                return "</" + name + "> closes <" + (open.empty() ? "" : open.back()) + ">";
+            open.pop_back();
+        } else if (name != "!DOCTYPE" && tag.back() != '/' && empty.count(name) == 0) {
+            open.push_back(name);
+        }
+    }
+    for (size_t at = 0; (at = html.find('&', at)) != std::string::npos; at++) {
+        const size_t end = html.find(';', at);
+        if (end == std::string::npos || end - at > 8)
+            return "a bare '&' before: " + html.substr(at, 40);
+    }
+    return open.empty() ? "" : "<" + open.back() + "> is never closed";
+}
+
+void expect_failure(const Result &result, const std::vector<std::string> &parts) {
+    EXPECT_EQ(result.status, 1) << result.err;
+    EXPECT_EQ(count_of(result.err, "\n"), 1U) << result.err;
+    EXPECT_EQ(result.err.rfind("carousel: ", 0), 0U) << result.err;
+    for (const std::string &part : parts)
+        EXPECT_TRUE(has(result.err, part)) << "'" << part << "' is not in: " << result.err;
+}
+
+// ---- what is written ----
+
+TEST(Experiment, WritesTablesPicturesModelsAndAReport) {
+    Experiment x(defaults + "note = Tea & <bread>\nseeds = 2\n[a & <b> 'c']\npublished.accuracy = 84.5 %\n"
+                            "published.seconds = 3\nnote = First | \"quoted\",\n  and longer\n"
+                            "[other]\nmodel = embedding 4 | lstm 4\n  | dense\nlearning-rate = 0.01\n");
+    Result result = x.run({});
+    ASSERT_EQ(result.status, 0) << result.err;
+    EXPECT_TRUE(has(result.err, "row 1 of 2: a & <b> 'c', seed 1 of 2")) << result.err;
+    EXPECT_TRUE(has(result.err, "row 2 of 2: other, seed 2 of 2")) << result.err;
+    for (const char *name : {"results.md", "results.csv", "seeds.csv", "report.html", "comparison.svg",
+                             "experiment.ini", "other/curves.svg", "other/seed-1/history.csv",
+                             "other/seed-2/model.safetensors", "a & <b> 'c'/seed-2/result.json"})
+        EXPECT_TRUE(is_file(x.folder / (std::string("out/") + name))) << name;
+    EXPECT_EQ(x.read("experiment.ini"), read_file(x.folder / "x.ini"));
+    EXPECT_EQ(run({command, "eval", x.folder / "out/other/seed-2/model.safetensors", x.folder / "test.tsv"}).status, 0);
+
+    const std::string markdown = x.read("results.md");
+    EXPECT_TRUE(has(markdown, "| a \\& \\<b\\> 'c' | embedding 4 \\| mean \\| dense | adam |")) << markdown;
+    EXPECT_TRUE(has(markdown, "epochs=2 batch=4 validation=0.2 learning-rate=0.01")) << markdown;
+    EXPECT_TRUE(has(markdown, "| a \\& \\<b\\> 'c' | Test accuracy | 0.8450 |")) << markdown;
+    char difference[32];
+    std::snprintf(difference, sizeof difference, "| %+.4f |",
+                  number(parse_csv(x.read("results.csv")).at(0).at("test_accuracy")) - 0.845);
+    EXPECT_TRUE(has(markdown, difference)) << difference << " is not in " << markdown;
+    EXPECT_TRUE(has(markdown, "First \\| \"quoted\", and longer")) << markdown;
+
+    const std::string html = x.read("report.html");
+    EXPECT_EQ(check_html(html), "");
+    EXPECT_TRUE(has(html, "<h2>a &amp; &lt;b&gt; 'c'</h2>"));
+    EXPECT_TRUE(has(html, "<p>Tea &amp; &lt;bread&gt;</p>"));
+    EXPECT_EQ(count_of(html, "<svg"), 3U) << "two rows' curves and the comparison";
+    EXPECT_TRUE(has(html, "CPU, float, 1 thread")) << "what it ran on";
+    for (const char *outside :
+         {"<script", "<link", "<img", " src=", "href=\"http", "href='http", "url(http", "@import"})
+        EXPECT_FALSE(has(html, outside)) << outside;
+}
+
+TEST(Experiment, MeanSpreadAndDifferenceFollowFromTheSeeds) {
+    Experiment x(defaults + "[a]\nseeds = 3\nseed = 5\npublished.loss = 0.25\npublished.val-accuracy = 0.5\n[b]\n");
+    ASSERT_EQ(x.run().status, 0);
+    const Table results = parse_csv(x.read("results.csv")), seeds = parse_csv(x.read("seeds.csv"));
+    ASSERT_EQ(results.size(), 2U);
+    ASSERT_EQ(seeds.size(), 4U);
+    for (size_t i = 0; i < 3; i++)
+        EXPECT_EQ(seeds[i].at("seed"), std::to_string(5 + i));
+    for (const char *name : {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy",
+                             "test_macro_f1", "test_auc", "seconds_per_epoch", "epochs"}) {
+        const std::string key = name;
+        double mean = 0, squares = 0;
+        for (size_t i = 0; i < 3; i++)
+            mean += number(seeds[i].at(key)) / 3;
+        for (size_t i = 0; i < 3; i++)
+            squares += std::pow(number(seeds[i].at(key)) - mean, 2);
+        ASSERT_TRUE(std::isfinite(mean)) << key;
+        EXPECT_NEAR(number(results[0].at(key)), mean, 1e-6 * (1 + mean)) << key;
+        EXPECT_NEAR(number(results[0].at(key + "_sd")), std::sqrt(squares / 2), 1e-6 * (1 + mean)) << key;
+        EXPECT_EQ(results[1].at(key), seeds[3].at(key)) << "one seed is its own mean";
+        EXPECT_EQ(results[1].at(key + "_sd"), "") << "and has no spread";
+    }
+    EXPECT_GT(number(results[0].at("test_loss_sd")), 0) << "seeds differ";
+    EXPECT_NEAR(number(results[0].at("difference_test_loss")), number(results[0].at("test_loss")) - 0.25, 1e-8);
+    EXPECT_NEAR(number(results[0].at("difference_val_accuracy")), number(results[0].at("val_accuracy")) - 0.5, 1e-8);
+    EXPECT_EQ(results[0].at("published_test_accuracy"), "");
+    EXPECT_EQ(results[0].at("seeds_finished"), "3");
+    // A row is what train makes of the same settings.
+    Result trained = run({command,
+                          "train",
+                          x.folder / "train.tsv",
+                          "-o",
+                          x.folder / "m.safetensors",
+                          "--no-curves",
+                          "--quiet",
+                          "--model",
+                          "embedding 4 | mean | dense",
+                          "--epochs",
+                          "2",
+                          "--batch",
+                          "4",
+                          "--validation",
+                          "0.2",
+                          "--threads",
+                          "1",
+                          "--backend",
+                          "cpu",
+                          "--seed",
+                          "6"});
+    ASSERT_EQ(trained.status, 0) << trained.err;
+    EXPECT_EQ(read_file(x.folder / "m.safetensors"), x.read("a/seed-6/model.safetensors"));
+}
+
+TEST(Experiment, WithoutGnuplotTheRestIsWritten) {
+    Experiment x(defaults + "[a]\n");
+    std::vector<std::string> arguments = x.arguments({"--quiet"});
+    arguments.insert(arguments.begin(), {"env", "PATH=/nowhere"});
+    Result result = run(arguments);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(count_of(result.err, "\n"), 1U) << result.err;
+    EXPECT_TRUE(has(result.err, "install gnuplot")) << result.err;
+    EXPECT_FALSE(is_file(x.folder / "out/comparison.svg"));
+    EXPECT_EQ(check_html(x.read("report.html")), "");
+    // Later, with gnuplot, the pictures alone are made.
+    const auto written = x.written("a");
+    ASSERT_EQ(x.run({}).status, 0);
+    EXPECT_TRUE(is_file(x.folder / "out/comparison.svg") && is_file(x.folder / "out/a/curves.svg"));
+    EXPECT_EQ(x.written("a"), written);
+}
+
+TEST(Experiment, ATrainingThatDivergesIsMarkedAndTheOthersGoOn) {
+    Experiment x(defaults +
+                 "[wild]\noptimizer = sgd\nlearning-rate = 1000\nloss = mse\nepochs = 60\npatience = 0\n[b]\n");
+    expect_failure(x.run({"--no-curves", "--quiet"}), {"[wild]", "finite"});
+    const Table results = parse_csv(x.read("results.csv"));
+    EXPECT_EQ(results.at(0).at("seeds_finished"), "0");
+    EXPECT_EQ(results.at(0).at("test_loss"), "");
+    EXPECT_EQ(results.at(1).at("seeds_finished"), "1");
+    EXPECT_TRUE(has(x.read("report.html"), "class=\"failed\""));
+    EXPECT_TRUE(has(x.read("results.md"), "A training failed"));
+}
+
+// ---- what is not trained again ----
+
+TEST(Resume, FinishedTrainingsAreKept) {
+    Experiment x(defaults + "[a]\nseeds = 2\n[b]\n");
+    ASSERT_EQ(x.run().status, 0);
+    const auto a1 = x.written("a"), a2 = x.written("a", 2), b = x.written("b");
+    const std::string results = x.read("results.csv");
+    Result again = x.run();
+    EXPECT_EQ(again.status, 0);
+    EXPECT_FALSE(has(again.err, "epoch 1")) << again.err;
+    EXPECT_TRUE(has(again.err, "row 2 of 2: b, finished before")) << again.err;
+    EXPECT_EQ(x.read("results.csv"), results);
+    // A note and a published figure change the tables alone; one seed more is one training more.
+    x.write(defaults + "[a]\nseeds = 3\n[b]\nnote = Plain\npublished.accuracy = 0.5\n");
+    again = x.run();
+    EXPECT_EQ(count_of(again.err, "epoch 1 "), 1U) << again.err;
+    EXPECT_TRUE(has(again.err, "seed 3 of 3")) << again.err;
+    EXPECT_TRUE(has(x.read("results.md"), "Plain"));
+    EXPECT_TRUE(x.written("a") == a1 && x.written("a", 2) == a2 && x.written("b") == b);
+    EXPECT_EQ(count_of(x.run({"--no-curves", "--force", "--only", "b"}).err, "epoch 1 "), 1U);
+    EXPECT_TRUE(x.written("a") == a1 && x.written("b") != b);
+}
+
+TEST(Resume, ChangedSettingsOrDataAreTrainedAgain) {
+    Experiment x(defaults + "[a]\n[b]\n");
+    ASSERT_EQ(x.run().status, 0);
+    auto a = x.written("a"), b = x.written("b");
+    x.write(defaults + "[a]\n[b]\nlearning-rate = 0.02\n");
+    EXPECT_EQ(count_of(x.run().err, "epoch 1 "), 1U);
+    EXPECT_TRUE(x.written("a") == a && x.written("b") != b);
+    b = x.written("b");
+    x.folder.write("test.tsv", "yes\tgood soup\nno\tcold tea there\n");
+    EXPECT_EQ(count_of(x.run().err, "epoch 1 "), 2U) << "the test rows have changed";
+    EXPECT_TRUE(x.written("a") != a && x.written("b") != b);
+    x.folder.write("train.tsv", rows); // the same bytes, written later
+    EXPECT_EQ(count_of(x.run().err, "epoch 1 "), 0U);
+    x.folder.write("out/a/seed-1/result.json", "{\"settings\": 3");
+    EXPECT_EQ(count_of(x.run().err, "epoch 1 "), 1U) << "a record that is none";
+}
+
+// Row b takes long until it is changed.
+const std::string long_b = defaults + "[a]\n[b]\nepochs = 1000000\npatience = 0\n";
+
+TEST(Resume, AKilledExperimentGoesOn) {
+    Experiment x(long_b);
+    {
+        Process process(x.arguments({"--no-curves"}), true);
+        ASSERT_TRUE(has(process.read_until("row 2 of 2"), "row 2 of 2"));
+        process.kill(SIGKILL);
+        process.wait();
+    }
+    EXPECT_FALSE(is_file(x.folder / "out/b/seed-1/result.json"));
+    const auto a = x.written("a");
+    x.folder.write("out/b/seed-1/model.safetensors.1.part", "half a model");
+    x.write(replaced(long_b, "1000000", "3"));
+    Result again = x.run();
+    EXPECT_EQ(again.status, 0);
+    EXPECT_TRUE(has(again.err, "row 1 of 2: a, finished before")) << again.err;
+    EXPECT_EQ(x.written("a"), a);
+    EXPECT_EQ(parse_csv(x.read("results.csv")).at(1).at("epochs"), "3");
+    EXPECT_FALSE(is_file(x.folder / "out/b/seed-1/model.safetensors.1.part"));
+}
+
+TEST(Resume, CtrlCStopsWithAReportOfWhatIsFinished) {
+    Experiment x(long_b);
+    Process process(x.arguments({"--no-curves"}), true);
+    ASSERT_TRUE(has(process.read_until("epoch 3/1000000"), "epoch 3/1000000"));
+    process.kill(SIGINT);
+    const std::string said = process.read_until("go on");
+    EXPECT_TRUE(has(said, "interrupted; give the same command again to go on")) << said;
+    EXPECT_EQ(process.wait(), 1);
+    const Table results = parse_csv(x.read("results.csv"));
+    EXPECT_EQ(results.at(0).at("seeds_finished"), "1");
+    EXPECT_EQ(results.at(1).at("seeds_finished"), "0");
+    EXPECT_TRUE(has(x.read("report.html"), "No training of this row is finished."));
+    EXPECT_FALSE(is_file(x.folder / "out/b/seed-1/result.json"));
+}
+
+// ---- options ----
+
+TEST(Options, OnlyListAndSeeds) {
+    Experiment x(defaults + "[a]\nseeds = 2\n[b]\n[c]\n");
+    Result list = x.run({"--list"});
+    EXPECT_EQ(list.status, 0) << list.err;
+    EXPECT_EQ(list.out, "a     0 of 2 seeds finished  embedding 4 | mean | dense\n"
+                        "b     0 of 1 seeds finished  embedding 4 | mean | dense\n"
+                        "c     0 of 1 seeds finished  embedding 4 | mean | dense\n");
+    EXPECT_FALSE(std::filesystem::exists(x.folder / "out")) << "--list writes nothing";
+    Result only = x.run({"--no-curves", "--only", "c", "--only", "b", "--seeds", "2"});
+    EXPECT_EQ(only.status, 0) << only.err;
+    EXPECT_FALSE(std::filesystem::exists(x.folder / "out/a"));
+    EXPECT_TRUE(is_file(x.folder / "out/b/seed-2/result.json") && is_file(x.folder / "out/c/seed-2/result.json"));
+    EXPECT_TRUE(has(only.out, "a     not finished")) << only.out;
+    expect_failure(x.run({"--only", "d"}), {"x.ini", "no row [d]", "--list"});
+    expect_failure(x.run({"--seeds", "0"}), {"--seeds '0'", "from 1"});
+}
+
+TEST(Options, WhereToRunAppliesToRowsThatDoNotSay) {
+    Experiment x(defaults + "[a]\n[b]\nbackend = cpu-double\n[c]\nbackend = cpu\n");
+    ASSERT_EQ(x.run({"--no-curves", "--backend", "cpu-double"}).status, 0);
+    EXPECT_TRUE(has(x.read("a/seed-1/result.json"), "CPU, double"));
+    EXPECT_TRUE(has(x.read("b/seed-1/result.json"), "CPU, double"));
+    EXPECT_TRUE(has(x.read("c/seed-1/result.json"), "CPU, float"));
+}
+
+TEST(Options, DataAreFoundElsewhere) {
+    Experiment x(defaults + "[a]\nvalidation-file = sub/val.tsv\n");
+    expect_failure(x.run(), {"x.ini:11", "sub/val.tsv"});
+    x.folder.write("sub/val.tsv", rows);
+    EXPECT_EQ(x.run({"--no-curves", "--data-dir", x.folder.path}, {"", "/", 0, nullptr}).status, 0);
+    EXPECT_FALSE(has(x.run({"--no-curves"}).err, "epoch 1 ")) << "the same data found at the file's own folder";
+    x.folder.write("sub/val.tsv", "yes\tgood tea\nno\tbad tea\n");
+    EXPECT_TRUE(has(x.run({"--no-curves"}).err, "epoch 1 ")) << "other validation rows";
+    Result other = x.run({"--data-dir", x.folder / "sub"});
+    expect_failure(other, {"x.ini:2", "sub/train.tsv"});
+}
+
+// ---- bad input ----
+
+TEST(BadFile, IsOneLineWithTheLineAndTheMend) {
+    const std::string long_line = "note = " + std::string(300, 'n') + "\n";
+    const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
+        {"[a]\nepcohs = 3\n", {"x.ini:11", "no setting 'epcohs'", "'epochs'"}},
+        {"[a]\nepochs = many\n", {"x.ini:11", "epochs 'many'", "whole number"}},
+        {"[a]\n[b]\n[a]\n", {"x.ini:12", "[a] already"}},
+        {"[a]\nbatch = 2\nbatch = 3\n", {"x.ini:12", "'batch' is given twice"}},
+        {"[a]\n[b]\ntest = nowhere.tsv\n", {"x.ini:12", "nowhere.tsv"}},
+        {"[a]\n[b]\nmodel = embedding 4 | lstn 4 | dense\n", {"x.ini:12", "lstn"}},
+        {"[a]\ndata = -\n", {"x.ini:11", "'data' names no file"}},
+        {"[a]\nnesterov = on\n", {"x.ini:10", "sgd"}},
+        {"[a]\nbackend = abacus\n", {"x.ini:11", "abacus"}},
+        {"[a]\nseeds = 0\n", {"x.ini:11", "seeds '0'", "from 1"}},
+        {"[a]\npublished.accuracy = 84.38\n", {"x.ini:11", "84.38", "percentage"}},
+        {"[a]\npublished.loss = nan\n", {"x.ini:11", "nan"}},
+        {"[a]\npublished.acuracy = 1\n", {"x.ini:11", "no published figure 'acuracy'", "val-accuracy"}},
+        {"[a]\nno equals sign\n", {"x.ini:11", "key = value"}},
+        {"[a\nbatch = 2\n", {"x.ini:10", "bracket"}},
+        {"[]\n", {"x.ini:10", "empty"}},
+        {"[a/b]\n", {"x.ini:10", "'a/b'", "folder"}},
+        {"[..]\n", {"x.ini:10", "'..'"}},
+        {"[results.md]\n", {"x.ini:10", "results.md"}},
+        {"[a]\nnote = yes\n  seeds = 3\n", {"x.ini:12", "'seeds' is indented"}},
+        {"[a]\nnote = yes\n  [b]\n", {"x.ini:12", "indented"}},
+        {"[a]\n" + long_line, {"x.ini:11", "too long", "next line"}},
+        {"[a]\nnote = \xff\n", {"x.ini:11", "UTF-8"}},
+        {"[a]\nnote = \x01\n", {"x.ini:11", "control character"}},
+        {"", {"x.ini", "no row"}},
+    };
+    for (const auto &[ini, parts] : cases) {
+        SCOPED_TRACE(ini.substr(0, 60));
+        Experiment x(defaults + ini);
+        expect_failure(x.run(), parts);
+        EXPECT_FALSE(std::filesystem::exists(x.folder / "out")) << "nothing is begun where something is wrong";
+    }
+}
+
+TEST(BadFile, IsNoExperimentAtAll) {
+    Experiment x(std::string(500, '\0'));
+    expect_failure(x.run(), {"x.ini:1", "NUL"});
+    x.write("");
+    expect_failure(x.run(), {"x.ini", "no section"});
+    x.write("[a]\nmodel = embedding 4 | mean | dense\n");
+    expect_failure(x.run(), {"x.ini:1", "[a] has no training data"});
+    x.write("epochs = 3\n[a]\n");
+    expect_failure(x.run(), {"x.ini:1", "before the first section"});
+    expect_failure(run({command, "experiment", x.folder / "none.ini"}), {"none.ini", "cannot be opened"});
+    expect_failure(run({command, "experiment", x.folder.path}), {x.folder.path, "cannot be read"});
+    x.write(defaults + "[a]\n");
+    x.folder.write("train.tsv", "");
+    expect_failure(x.run(), {"x.ini:2", "train.tsv"});
+    x.folder.write("plain", defaults + "[a]\n");
+    x.folder.write("train.tsv", rows);
+    expect_failure(run({command, "experiment", x.folder / "plain"}), {"plain", "--output"});
+}
+
+TEST(BadFolder, LosesNothing) {
+    Experiment x(defaults + "[a]\n");
+    x.folder.write("out", "a file");
+    expect_failure(x.run({"--no-curves", "--quiet"}), {"out", "is no folder"});
+    EXPECT_EQ(read_file(x.folder / "out"), "a file");
+    x.folder.write("mine/results.md", "my own");
+    const std::vector<std::string> mine = {command, "experiment", x.folder / "x.ini", "-o", x.folder / "mine"};
+    expect_failure(run(mine), {"mine", "other files", "--output"});
+    EXPECT_EQ(read_file(x.folder / "mine/results.md"), "my own");
+    expect_failure(run({command, "experiment", x.folder / "x.ini", "-o", x.folder / "no/such"}), {"no/such"});
+}
+
+TEST(BadFolder, AFullDiskIsToldAndTheSameCommandGoesOn) {
+    Experiment x(defaults + "[a]\n[b]\n");
+    RunOptions full;
+    full.file_limit = 600; // enough for the copy of the file, not for a model
+    expect_failure(x.run({"--no-curves", "--quiet"}, full), {"model.safetensors"});
+    for (const auto &entry : std::filesystem::recursive_directory_iterator(x.folder / "out"))
+        EXPECT_FALSE(has(entry.path().string(), ".part")) << entry.path();
+    EXPECT_EQ(x.run().status, 0);
+    EXPECT_EQ(parse_csv(x.read("results.csv")).at(1).at("seeds_finished"), "1");
+}
+
+// ---- what is bundled ----
+
+TEST(Bundled, EveryFileIsInOrder) {
+    for (const char *name : {"emoji-sample.ini", "korean.ini"}) {
+        Result list = run({command, "experiment", std::string(CRS_DATA "/experiments/") + name, "--list"});
+        EXPECT_EQ(list.status, 0) << list.err;
+        EXPECT_TRUE(has(list.out, "ours")) << list.out;
+    }
+}
+
+} // namespace
