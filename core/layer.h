@@ -42,7 +42,7 @@ enum {
     CRS__STEPS_TIMES_ROWS_MAX = INT32_MAX
 };
 
-enum { CRS__OPTIONS_MAX = 9, CRS__BUFFERS_MAX = 8, CRS__LAYER_TENSORS_MAX = 8 };
+enum { CRS__OPTIONS_MAX = 9, CRS__BUFFERS_MAX = 9, CRS__LAYER_TENSORS_MAX = 8 };
 
 /* ---- the model line ---- */
 

@@ -154,9 +154,9 @@ const Case cases[] = {
     {"onehot | rnn 3 | dense"},
     {"onehot | bilstm 2 seq sum | gru 2 | dense", Padding::pre},
     {"onehot | bigru 2 recurrent_dropout=0.2 | dense", Padding::none},
-    {"embedding 3 | batchnorm | mean | dense 4 | batchnorm epsilon=0.01 momentum=0.9 | dense"},
+    {"embedding 3 | batchnorm | lstm 3 | batchnorm epsilon=0.01 momentum=0.9 | dense"},
     {"embedding 3 | layernorm | lstm 3 | layernorm epsilon=0.01 | dense", Padding::pre},
-    {"embedding 4 | conv2d 2 2x2 | batchnorm | layernorm | mean | dense"},
+    {"embedding 4 | conv2d 2 2x2 tanh | batchnorm | layernorm | max | dense"},
     {"embedding 3 frozen | spatial_dropout 0.3 | lstm 3 l2=0.01 | dense l1=0.01 max_norm=1", Padding::pre},
     {"embedding 3 l2=0.1 | spatial_dropout 0.3 | rnn 3 | dense", Padding::counted},
     {"embedding 3 | lstm 3 | dense", Padding::post, 3, CRS_LOSS_SOFTMAX, 0.1, true},
@@ -219,7 +219,8 @@ const Case mutant_cases[] = {
     {"embedding 3 | dense 2 | rnn 2 seq | mean | dense"},
     {"embedding 3 | lstm 2 seq | rnn 2 | dense"},
     {"embedding 3 | bigru 2 seq | gru 2 before | dense l2=0.1"},
-    {"embedding 4 | conv 3 2 tanh | conv2d 2 2x2 | maxpool2d 2x1 stride=1 | batchnorm | layernorm | flatten | dense"},
+    {"embedding 4 | conv 3 2 tanh | conv2d 2 2x2 tanh | maxpool2d 2x1 stride=1 | batchnorm | layernorm | flatten | "
+     "dense"},
     {"onehot | conv 3 2 tanh | mean | dense"},
 };
 

@@ -12,7 +12,7 @@
 /* The options of all kinds; each kind's table is made of those it has, in this order. */
 enum { SEQ, DROPOUT, RECURRENT_DROPOUT, DIRECTION, REGULARISERS, OWN = REGULARISERS + 3 };
 enum { W, R, B, B_HH }; /* tensors of one direction */
-enum { STATES, STATES_REVERSE, OUTPUT, FINAL_REVERSE, RESERVE, RESERVE_REVERSE, PRODUCTS, PRODUCTS_REVERSE };
+enum { STATES, STATES_REVERSE, OUTPUT, FINAL_REVERSE, RESERVE, RESERVE_REVERSE, PRODUCTS, PRODUCTS_REVERSE, NO_BIAS };
 enum { CONCAT, SUM, MEAN };
 
 #define SHARED_OPTIONS                                                                                                 \
@@ -146,7 +146,8 @@ static crs_status call_backward(const crs__run *run, const crs__layer *layer, co
 
 /* ---- behind one-hot vectors ---- */
 
-/* W x as the convolution of one step that it is. */
+/* W x as the convolution of one step that it is. The bias is the recurrence's affair: here stand zeros, and behind them
+ * room for their gradient, which nobody reads. */
 static crs_conv product_of(const crs__layer *layer, crs_steps steps) {
     return (crs_conv){.steps = steps,
                       .P = 1,
@@ -158,11 +159,18 @@ static crs_conv product_of(const crs__layer *layer, crs_steps steps) {
                       .activation = CRS_LINEAR};
 }
 
+static size_t bias_bytes(const crs__layer *layer, const crs_ops *ops) {
+    return 2 * (size_t)(gates(layer) * units(layer)) * ops->real_size;
+}
+
 static crs_conv run_product(const crs__run *run, const crs__layer *layer, int d) {
     crs_conv a = product_of(layer, *crs__input_steps(run, layer));
     a.ids = run->ids;
     a.W = crs__weight(run, layer, (size_t)d * tensors_of_direction(layer) + W);
+    a.b = layer->buffers[NO_BIAS];
+    a.db = (char *)layer->buffers[NO_BIAS] + (size_t)a.O * run->ops->real_size;
     a.y = layer->buffers[PRODUCTS + d];
+    a.reserve = run->scratch;
     return a;
 }
 
@@ -194,6 +202,7 @@ static void plan(const crs__layer *layer, crs__plan *plan) {
         const size_t bytes = (size_t)(steps.T * steps.B * product.O) * plan->ops->real_size;
         for (int d = 0; d < directions(layer); d++)
             plan->buffers[PRODUCTS + d] = bytes;
+        plan->buffers[NO_BIAS] = bias_bytes(layer, plan->ops);
         plan->scratch = plan->ops->onehot_reserve(plan->device, &product);
     } else if (plan->training && directions(layer) == 2) {
         plan->scratch = crs__input_bytes(plan, layer);
@@ -218,8 +227,8 @@ static crs_status forward(const crs__run *run, const crs__layer *layer, const vo
     const int sum = sums(layer);
     for (int d = 0; d < directions(layer); d++) {
         if (crs__gets_ids(layer)) {
-            crs_conv product = run_product(run, layer, d);
-            product.reserve = run->scratch;
+            const crs_conv product = run_product(run, layer, d);
+            CRS_TRY(run->ops->fill(run->device, layer->buffers[NO_BIAS], 0, bias_bytes(layer, run->ops)));
             CRS_TRY(run->ops->onehot_forward(run->device, &product));
         }
         crs_recurrent a = run_arguments(run, layer, d, x);
@@ -261,7 +270,6 @@ static crs_status backward(const crs__run *run, const crs__layer *layer, const v
         CRS_TRY(call_backward(run, layer, &a));
         if (ids) {
             crs_conv product = run_product(run, layer, d);
-            product.reserve = run->scratch;
             product.dy = buffers[PRODUCTS + d];
             product.dW = crs__gradient(run, layer, first + W);
             CRS_TRY(run->ops->onehot_backward(run->device, &product));

@@ -191,13 +191,13 @@ typedef struct crs_conv {
     const int32_t *ids; /* [T,B], each in 0..P*I; onehot: x[t,b] has a one at ids[t,b] - 1 and zeros elsewhere, all
                            zeros for id 0, and is never written out. P or I is 1, and where P is 1 so is size[1] */
     const void *W;      /* [O,size[0],size[1],I] */
-    const void *b;      /* [O], or NULL: zeros */
+    const void *b;      /* [O] */
     void *y;            /* [T_out,B,P_out,O] */
     void *reserve;      /* conv_reserve or onehot_reserve bytes of scratch, nothing in it is kept */
     void *dy;           /* [T_out,B,P_out,O] scratch: holds the gradient before the activation afterwards */
     void *dx;           /* [T,B,P,I] overwritten, or NULL: not wanted; conv */
     void *dW;           /* [O,size[0],size[1],I] added to */
-    void *db;           /* [O] added to; not read where b is NULL */
+    void *db;           /* [O] added to */
 } crs_conv;
 
 /* Pooling by windows: maximum (ties: the earliest step, then the lowest position) or mean of what is there. A window
