@@ -89,7 +89,7 @@ static crs_status build(crs__builder *builder, crs__layer *layer) {
             char name[32];
             snprintf(name, sizeof name, "%s%s", stems[i], d ? "_reverse" : "");
             CRS_TRY(crs__add_tensor(builder, layer, name, rows, i == W ? layer->in : i == R ? H : 0, initialiser, 1));
-            if (i == B && !is_gru(layer))
+            if (i == B && !resets_after(layer))
                 crs__mark_hidden_bias(builder, layer);
         }
     return CRS_OK;
