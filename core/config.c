@@ -40,6 +40,8 @@ static const crs_setting settings[] = {
     SWITCH("lowercase", lowercase, "on", "turn text to lower case (Unicode)", 1),
     TEXT("filters", filters, "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n", "CHARS",
          "characters that separate words, besides white space (the default is Keras')", 1),
+    SWITCH("words-only", words_only, "off",
+           "make a space of every character that is no letter, digit, mark or underscore (Unicode), before cutting", 1),
     INTEGER("vocabulary", vocabulary, "20000", 3, 100000000, "N",
             "ids at most, padding (0) and out-of-vocabulary (1) included", 1),
     INTEGER("min-count", min_count, "1", 1, 1000000000, "N", "tokens seen less often are out of vocabulary", 1),

@@ -40,6 +40,7 @@ typedef struct crs_config {
     int64_t ngrams;     /* runs of up to so many neighbouring tokens are tokens too */
     int lowercase;      /* 1: Unicode lower case */
     char filters[128];  /* characters that separate words, besides white space */
+    int words_only;     /* 1: only letters, digits, marks and underscores stay; the rest separates */
     int64_t vocabulary; /* ids at most, padding and out-of-vocabulary included */
     int64_t min_count;  /* rarer tokens are out of vocabulary */
     int oov;            /* crs_oov */
