@@ -54,6 +54,10 @@ static const crs_setting settings[] = {
 #define GROUP "Model"
     TEXT("model", model, "embedding 128 | dropout 0.5 | bilstm 32 seq | max | dropout 0.5 | dense", "LINE",
          "the layers, e.g. 'embedding 64 | bilstm 64 seq | lstm 32 | dense'", 1),
+    TEXT("vectors", vectors, "", "FILE",
+         "pretrained word vectors (GloVe, word2vec or fastText .vec) to start the embedding from; a token that FILE "
+         "lacks, like padding and out-of-vocabulary, keeps its small random vector",
+         0),
     CHOICE("loss", loss, "auto", "auto|softmax|sigmoid|mse",
            "loss; auto: sigmoid cross-entropy for one output, else softmax cross-entropy", 1),
     REAL("label-smoothing", label_smoothing, "0", 0, 0.999, "share of the target given to all classes alike"),

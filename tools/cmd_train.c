@@ -28,6 +28,7 @@ typedef struct training {
     crs_backend *backend;
     crs_encoder *encoder; /* until the classifier owns it */
     crs_classifier *classifier;
+    crs_vectors_coverage vectors;            /* of --vectors; format NULL: none */
     crs_dataset *train_set, *validation_set; /* validation_set: of --validation-file */
     int64_t *train_rows, *validation_rows;
     int64_t train_count, validation_count;
@@ -62,7 +63,8 @@ static int check_output(const training *t, const char *path) {
     else if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         fprintf(stderr, "carousel: %s is no regular file; give another name to --output\n", path);
     else if (stat(path, &info) == 0 &&
-             (same_file(&info, t->in->arguments[0]) || same_file(&info, t->config->validation_file)))
+             (same_file(&info, t->in->arguments[0]) || same_file(&info, t->config->validation_file) ||
+              same_file(&info, t->config->vectors)))
         fprintf(stderr, "carousel: %s is what is to be read; give another name to --output\n", path);
     else
         return 1;
@@ -120,8 +122,8 @@ static void doubt_first_label(const training *t) {
             crs_encoder_label(t->encoder, first));
 }
 
-/* A wrong word in the model line is told before the data are read, which may take minutes: a network of the same line
- * for next to no vocabulary is built and thrown away. */
+/* A wrong word in the model line, or vectors that do not fit it, are told before the data are read, which may take
+ * minutes: a network of the same line for next to no vocabulary is built and thrown away. */
 static crs_status check_line(training *t) {
     const crs_model_task task = {.vocabulary = CRS_ID_FIRST + 1,
                                  .classes = classes_of_line(t->config->model),
@@ -129,7 +131,9 @@ static crs_status check_line(training *t) {
                                  .loss = t->config->loss,
                                  .seed = t->config->seed};
     crs_model *model = NULL;
-    const crs_status status = crs_model_create(t->config->model, &task, t->backend, &model, &t->error);
+    crs_status status = crs_model_create(t->config->model, &task, t->backend, &model, &t->error);
+    if (status == CRS_OK && t->config->vectors[0])
+        status = crs_vectors_check(model, t->config->vectors, &t->error);
     crs_model_free(model);
     return status;
 }
@@ -179,7 +183,13 @@ static crs_status build(training *t) {
     char count[32];
     format_count(crs_model_trainable(t->classifier->model), count);
     say(t->in, "model %s: %s trainable parameters", crs_model_line(t->classifier->model), count);
-    return CRS_OK;
+    if (!t->config->vectors[0])
+        return CRS_OK;
+    status = crs_vectors_load(t->classifier, t->config->vectors, t->train_set, t->train_rows, t->train_count,
+                              &t->vectors, &t->error);
+    if (status == CRS_OK)
+        report_vectors(t->in, t->config->vectors, &t->vectors);
+    return status;
 }
 
 static crs_status train(training *t) {
@@ -231,10 +241,11 @@ static int report(training *t, double seconds) {
     const crs_encoder *encoder = t->classifier->encoder;
     if (t->in->extras.json)
         return print_json(json_pack(
-            "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:b, s:b, s:o, s:o}", "carousel", crs_version(), "model",
-            t->in->extras.output, "line", crs_model_line(t->classifier->model), "backend",
+            "{s:s, s:s, s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:o, s:b, s:b, s:o, s:o}", "carousel", crs_version(),
+            "model", t->in->extras.output, "line", crs_model_line(t->classifier->model), "backend",
             crs_backend_describe(t->backend), "parameters", (json_int_t)crs_model_parameters(t->classifier->model),
-            "train_rows", (json_int_t)t->train_count, "validation_rows", (json_int_t)t->validation_count, "best_epoch",
+            "vectors", json_of_vectors(t->config->vectors, &t->vectors), "train_rows", (json_int_t)t->train_count,
+            "validation_rows", (json_int_t)t->validation_count, "best_epoch",
             (json_int_t)(h->count > 0 ? h->epochs[h->best].epoch : 0), "seconds", json_number(seconds), "stopped_early",
             h->stopped_early, "interrupted", h->interrupted, "history", json_of_history(h), "validation",
             t->validation ? json_of_metrics(t->validation, encoder) : json_null()));
