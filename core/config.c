@@ -58,6 +58,10 @@ static const crs_setting settings[] = {
          "pretrained word vectors (GloVe, word2vec or fastText .vec) to start the embedding from; a token that FILE "
          "lacks, like padding and out-of-vocabulary, keeps its small random vector",
          0),
+    SWITCH("vectors-vocabulary", vectors_vocabulary, "off",
+           "take words that only the --vectors have into the vocabulary too, the first ones first, up to --vocabulary: "
+           "new texts will have some",
+           0),
     CHOICE("loss", loss, "auto", "auto|softmax|sigmoid|mse",
            "loss; auto: sigmoid cross-entropy for one output, else softmax cross-entropy", 1),
     REAL("label-smoothing", label_smoothing, "0", 0, 0.999, "share of the target given to all classes alike"),
@@ -332,6 +336,8 @@ crs_status crs_config_check(const crs_config *config, crs_error *error) {
     if (config->schedule == CRS_COSINE && !(config->warmup < (double)config->epochs))
         return crs__fail(error, CRS_ERR_CONFIG, "--warmup %g leaves no epoch for the cosine",
                          "give less than --epochs %lld", config->warmup, (long long)config->epochs);
+    if (config->vectors_vocabulary && !config->vectors[0])
+        return crs__fail(error, CRS_ERR_CONFIG, "--vectors-vocabulary on needs --vectors", "name the file of vectors");
     if (config->format == CRS_FORMAT_LINES)
         return crs__fail(error, CRS_ERR_CONFIG, "--format lines has no labels to train or evaluate on",
                          "give fasttext, csv, tsv or folder");

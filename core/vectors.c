@@ -89,8 +89,7 @@ typedef struct loading {
     matcher matcher;
     double *table;  /* [vocabulary, width] */
     double *values; /* [width] of one row */
-    int64_t skipped;
-    crs_error first_skipped;
+    crs__vectors_skipped skipped;
 } loading;
 
 static void put(loading *l, int64_t id, int how) {
@@ -99,8 +98,9 @@ static void put(loading *l, int64_t id, int how) {
     l->matcher.found[id] = (unsigned char)how;
 }
 
-/* Gives the row at hand to the tokens that want it. *bad as in crs__vectors_next. */
-static crs_status take_row(loading *l, int *bad, crs_error *error) {
+/* Gives the row at hand to the tokens that want it. */
+static crs_status take_row(void *user, int *bad, crs_error *error) {
+    loading *l = user;
     matcher *m = &l->matcher;
     const char *key;
     size_t size;
@@ -122,27 +122,6 @@ static crs_status take_row(loading *l, int *bad, crs_error *error) {
     for (int32_t id = index < 0 ? 0 : m->first[index]; id; id = m->next[id])
         if (m->found[id] == NOT_FOUND)
             put(l, id, FOLDED);
-    return CRS_OK;
-}
-
-static crs_status read_rows(loading *l, int skip_bad, crs_error *error) {
-    for (;;) {
-        int end, bad;
-        crs_status status = crs__vectors_next(&l->file, &end, &bad, error);
-        if (status == CRS_OK && end)
-            break;
-        if (status == CRS_OK)
-            status = take_row(l, &bad, error);
-        if (status != CRS_OK && !(bad && skip_bad))
-            return status;
-        if (status != CRS_OK && l->skipped++ == 0)
-            l->first_skipped = *error;
-    }
-    if (l->file.promised >= 0 && l->file.rows != l->file.promised && !skip_bad)
-        return crs__fail_at(error, CRS_ERR_FORMAT, crs__stream_name(l->file.stream), 1, -1,
-                            "the header promises %lld vectors, and %lld follow",
-                            "fetch the file again, correct the header, or pass over this with --skip-bad",
-                            (long long)l->file.promised, (long long)l->file.rows);
     return CRS_OK;
 }
 
@@ -168,11 +147,11 @@ static crs_status count_tokens(const matcher *m, const crs_dataset *dataset, con
 static crs_status count_found(const loading *l, crs_vectors_coverage *coverage, crs_error *error) {
     const int64_t vocabulary = crs_encoder_vocabulary(l->matcher.encoder);
     *coverage = (crs_vectors_coverage){.format = crs__vectors_format_name(l->file.format),
-                                       .vectors = l->file.rows - l->skipped,
+                                       .vectors = l->file.rows - l->skipped.count,
                                        .width = l->file.width,
-                                       .skipped = l->skipped,
+                                       .skipped = l->skipped.count,
                                        .vocabulary = vocabulary - CRS_ID_FIRST,
-                                       .first_skipped = l->first_skipped};
+                                       .first_skipped = l->skipped.first};
     for (int64_t id = CRS_ID_FIRST; id < vocabulary; id++) {
         coverage->exact += l->matcher.found[id] == EXACT;
         coverage->folded += l->matcher.found[id] == FOLDED;
@@ -222,7 +201,7 @@ static crs_status load(loading *l, crs_classifier *classifier, const crs__tensor
     if (status != CRS_OK)
         return crs__fail(error, status, "reading %s from the device: %s", NULL, embedding->name,
                          crs_backend_failure(crs_model_backend(model), status));
-    return read_rows(l, classifier->config.skip_bad, error);
+    return crs__vectors_each(&l->file, classifier->config.skip_bad, take_row, l, &l->skipped, error);
 }
 
 static crs_status store(const loading *l, crs_model *model, const crs__tensor *embedding, crs_error *error) {

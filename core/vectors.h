@@ -45,6 +45,17 @@ crs_status crs__vectors_next(crs__vectors_file *file, int *end, int *bad, crs_er
  * float. The caller has called crs__numbers_begin. */
 crs_status crs__vectors_values(const crs__vectors_file *file, double *values, crs_error *error);
 
+typedef struct crs__vectors_skipped {
+    int64_t count;
+    crs_error first; /* of the first bad row passed over */
+} crs__vectors_skipped;
+
+/* Calls take for every row; it sets *bad with an error that concerns the row only. Bad rows, and a number of rows that
+ * is not the one promised, are passed over with skip_bad. */
+typedef crs_status crs__vectors_take(void *user, int *bad, crs_error *error);
+crs_status crs__vectors_each(crs__vectors_file *file, int skip_bad, crs__vectors_take *take, void *user,
+                             crs__vectors_skipped *skipped, crs_error *error);
+
 /* The two kinds of rows, behind the above. */
 crs_status crs__vectors_text_next(crs__vectors_file *file, int *end, int *bad, crs_error *error);
 crs_status crs__vectors_text_values(const crs__vectors_file *file, double *values, crs_error *error);

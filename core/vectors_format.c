@@ -154,3 +154,25 @@ crs_status crs__vectors_values(const crs__vectors_file *file, double *values, cr
     crs__vectors_binary_values(file, values);
     return CRS_OK;
 }
+
+crs_status crs__vectors_each(crs__vectors_file *file, int skip_bad, crs__vectors_take *take, void *user,
+                             crs__vectors_skipped *skipped, crs_error *error) {
+    for (;;) {
+        int end, bad;
+        crs_status status = crs__vectors_next(file, &end, &bad, error);
+        if (status == CRS_OK && end)
+            break;
+        if (status == CRS_OK)
+            status = take(user, &bad, error);
+        if (status != CRS_OK && !(bad && skip_bad))
+            return status;
+        if (status != CRS_OK && skipped->count++ == 0)
+            skipped->first = *error;
+    }
+    if (file->promised < 0 || file->rows == file->promised || skip_bad)
+        return CRS_OK;
+    return crs__fail_at(error, CRS_ERR_FORMAT, crs__stream_name(file->stream), 1, -1,
+                        "the header promises %lld vectors, and %lld follow",
+                        "fetch the file again, correct the header, or pass over this with --skip-bad",
+                        (long long)file->promised, (long long)file->rows);
+}

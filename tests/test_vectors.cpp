@@ -26,8 +26,9 @@ using crs_test::Folder;
 
 class Network {
   public:
-    explicit Network(const crs_config &config, const Texts &texts, const char *backend = "cpu")
-        : rows(rows_of(config, texts)) {
+    Network(const crs_config &config, const Texts &texts, const char *backend = "cpu")
+        : Network(config, rows_of(config, texts), backend) {}
+    Network(const crs_config &config, Rows &&fitted, const char *backend = "cpu") : rows(std::move(fitted)) {
         crs_error error = {};
         const crs_device_options options = {-1, 1, nullptr, CRS_FLOAT32};
         EXPECT_EQ(crs_backend_open(backend, &options, &backend_, &error), CRS_OK) << error.what;
@@ -336,7 +337,7 @@ TEST(Tokens, WithBlanksAndOfNumbers) {
     const Network network(config, {{"new york 42", "a"}, {". . york", "b"}});
     // As in GloVe's 840B: ". . ." and an address behind "at"; and as in word2vec's Google News: New_York.
     const Loaded loaded = load(network, folder.write("v", ". . . 9 9 9\nat name@domain.com 8 8 8\n42 1 2 3\n"
-                                                          "New_York 4 5 6\nyork 7 8 9\n1e3 0 0 0\n"));
+                                                          "New,_York 4 5 6\nyork 7 8 9\n1e3 0 0 0\n"));
     ASSERT_EQ(loaded.status, CRS_OK) << loaded.error.what;
     EXPECT_EQ(network.vector_of("42"), (std::vector<double>{1, 2, 3}));
     EXPECT_EQ(network.vector_of("new york"), (std::vector<double>{4, 5, 6}));
@@ -372,6 +373,89 @@ TEST(Coverage, CountsTheRowsGiven) {
     EXPECT_EQ(coverage.tokens, 0);
     EXPECT_EQ(coverage.exact, 2);
     EXPECT_EQ(crs_vectors_load(network.classifier, path.c_str(), nullptr, nullptr, 0, nullptr, nullptr), CRS_OK);
+}
+
+/* ---- words that only the file has ---- */
+
+std::vector<std::string> tokens_of(const crs_encoder *encoder) {
+    std::vector<std::string> tokens;
+    for (int64_t id = CRS_ID_FIRST; id < crs_encoder_vocabulary(encoder); id++)
+        tokens.emplace_back(crs_encoder_token(encoder, id));
+    return tokens;
+}
+
+struct Extended {
+    crs_status status;
+    crs_error error = {};
+    int64_t added = -1;
+};
+
+Extended extend(const Rows &rows, const crs_config &config, const std::string &path) {
+    Extended extended = {};
+    extended.status =
+        crs_vectors_extend(rows.encoder.get(), &config, path.c_str(), 3, &extended.added, &extended.error);
+    return extended;
+}
+
+TEST(Extend, AddsTheFirstWordsOfTheFileAsTheEncoderSeesThem) {
+    const Folder folder;
+    crs_config config = settings();
+    const std::string path = folder.write("v", "cat 1 1 1\nDog 2 2 2\nnew_york 3 3 3\n, 4 4 4\ndog 5 5 5\nTHE 6 6 6\n"
+                                               "Cow. 7 7 7\nox 8 8 8\n");
+    const Rows rows = rows_of(config, texts);
+    const std::vector<std::string> before = tokens_of(rows.encoder.get());
+    std::vector<std::string> wanted = before;
+    wanted.insert(wanted.end(), {"dog", "cow", "ox"});
+    const Extended all = extend(rows, config, path);
+    ASSERT_EQ(all.status, CRS_OK) << all.error.what;
+    EXPECT_EQ(all.added, 3);
+    EXPECT_EQ(tokens_of(rows.encoder.get()), wanted);
+    EXPECT_EQ(extend(rows, config, path).added, 0) << "once more";
+    // Only up to the size asked for.
+    config.vocabulary = CRS_ID_FIRST + static_cast<int64_t>(before.size()) + 2;
+    const Rows fewer = rows_of(config, texts);
+    EXPECT_EQ(extend(fewer, config, path).added, 2);
+    wanted.pop_back();
+    EXPECT_EQ(tokens_of(fewer.encoder.get()), wanted);
+    config.vocabulary = 5;
+    const Rows full = rows_of(config, texts);
+    EXPECT_EQ(extend(full, config, path).added, 0);
+    EXPECT_EQ(tokens_of(full.encoder.get()).size(), 3U);
+}
+
+TEST(Extend, ThenTheWordsHaveTheirVectorsAndTextsTheirIds) {
+    const Folder folder;
+    const crs_config config = settings();
+    const std::string path = folder.write("v", "cat 1 1 1\nDog 2 2 2\ndog 5 5 5\n");
+    Rows rows = rows_of(config, texts);
+    ASSERT_EQ(extend(rows, config, path).status, CRS_OK);
+    const Network network(config, std::move(rows));
+    const Loaded loaded = load(network, path);
+    ASSERT_EQ(loaded.status, CRS_OK) << loaded.error.what;
+    EXPECT_EQ(network.vector_of("dog"), (std::vector<double>{5, 5, 5}));
+    EXPECT_EQ(loaded.coverage.vocabulary, 9);
+    EXPECT_EQ(loaded.coverage.exact, 2);
+    int32_t ids[8];
+    size_t count;
+    crs_error error;
+    ASSERT_EQ(crs_encoder_encode(network.classifier->encoder, "the dog", 7, ids, 8, &count, &error), CRS_OK);
+    EXPECT_EQ(ids[1], static_cast<int32_t>(network.id("dog")));
+    EXPECT_EQ(ids[1], 10);
+}
+
+TEST(Extend, AnErrorLeavesTheEncoderAsItWas) {
+    const Folder folder;
+    crs_config config = settings();
+    const Rows rows = rows_of(config, texts);
+    const std::vector<std::string> before = tokens_of(rows.encoder.get());
+    const std::string path = folder.write("v", "dog 2 2 2\ncow 1 2\nox 1 2 3\n");
+    const Extended refused = extend(rows, config, path);
+    crs_test::expect_error(refused.error, refused.status, CRS_ERR_FORMAT, 2, "the line has 3 fields");
+    EXPECT_EQ(tokens_of(rows.encoder.get()), before);
+    EXPECT_EQ(refused.added, 0);
+    config.skip_bad = 1;
+    EXPECT_EQ(extend(rows, config, path).added, 2);
+    EXPECT_EQ(extend(rows, config, folder.at("none")).status, CRS_ERR_IO);
 }
 
 /* ---- bad files ---- */

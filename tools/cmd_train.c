@@ -28,7 +28,9 @@ typedef struct training {
     crs_backend *backend;
     crs_encoder *encoder; /* until the classifier owns it */
     crs_classifier *classifier;
-    crs_vectors_coverage vectors;            /* of --vectors; format NULL: none */
+    int64_t width;                           /* of the embedding */
+    int64_t words_added;                     /* to the vocabulary, from --vectors */
+    crs_vectors_coverage vectors;            /* format NULL: none */
     crs_dataset *train_set, *validation_set; /* validation_set: of --validation-file */
     int64_t *train_rows, *validation_rows;
     int64_t train_count, validation_count;
@@ -134,6 +136,8 @@ static crs_status check_line(training *t) {
     crs_status status = crs_model_create(t->config->model, &task, t->backend, &model, &t->error);
     if (status == CRS_OK && t->config->vectors[0])
         status = crs_vectors_check(model, t->config->vectors, &t->error);
+    if (status == CRS_OK)
+        t->width = crs_model_tensor(model, 0).shape[1];
     crs_model_free(model);
     return status;
 }
@@ -144,6 +148,12 @@ static crs_status read_data(training *t) {
     if (status != CRS_OK)
         return status;
     report_dataset(t->in, t->config, "data", path, t->train_set);
+    if (t->config->vectors_vocabulary)
+        status = crs_vectors_extend(t->encoder, t->config, t->config->vectors, t->width, &t->words_added, &t->error);
+    if (status != CRS_OK)
+        return status;
+    if (t->words_added > 0)
+        say(t->in, "  %lld more words are in the vectors", (long long)t->words_added);
     say(t->in, "  %lld classes, vocabulary of %lld", (long long)crs_encoder_classes(t->encoder),
         (long long)crs_encoder_vocabulary(t->encoder));
     doubt_first_label(t);

@@ -49,9 +49,10 @@ typedef struct crs_config {
     int truncate;       /* crs_side: which end is cut off */
     int mask;           /* 1: padding is skipped; 0: it is a token like any other */
     /* model */
-    char model[1024];  /* the model line */
-    char vectors[512]; /* file for crs_vectors_load, which the command calls; "": none */
-    int loss;          /* crs_loss_choice */
+    char model[1024];       /* the model line */
+    char vectors[512];      /* file for crs_vectors_load, which the command calls; "": none */
+    int vectors_vocabulary; /* 1: words of that file come into the vocabulary, by crs_vectors_extend */
+    int loss;               /* crs_loss_choice */
     double label_smoothing;
     int class_weight; /* crs_class_weighting */
     /* training */

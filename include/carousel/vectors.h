@@ -36,6 +36,15 @@ typedef struct crs_vectors_coverage {
 crs_status crs_vectors_load(crs_classifier *classifier, const char *path, const crs_dataset *dataset,
                             const int64_t *rows, int64_t count, crs_vectors_coverage *coverage, crs_error *error);
 
+/* Adds words of the file to the vocabulary: the first ones that it has not, as it would see them in a text, as long as
+ * config->vocabulary leaves room. Texts to come have words that the training text had not; so they have their vectors.
+ * For an encoder fitted by crs_dataset_read or a builder with the same config, before it encodes anything else; ids
+ * given so far stay as they are. width: of the embedding to be. Rows are checked, and passed over, as by
+ * crs_vectors_load, which is to follow; so the file cannot be a pipe. After an error of the file the encoder is as
+ * before. */
+crs_status crs_vectors_extend(crs_encoder *encoder, const crs_config *config, const char *path, int64_t width,
+                              int64_t *added, crs_error *error);
+
 /* Whether the file can be opened and is of the width of the model's embedding: told at once, before data are read. A
  * file that can be read once only, such as a pipe, is not looked at. */
 crs_status crs_vectors_check(const crs_model *model, const char *path, crs_error *error);
