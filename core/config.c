@@ -40,6 +40,8 @@ static const crs_setting settings[] = {
     SWITCH("lowercase", lowercase, "on", "turn text to lower case (Unicode)", 1),
     TEXT("filters", filters, "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n", "CHARS",
          "characters that separate words, besides white space (the default is Keras')", 1),
+    SWITCH("words-only", words_only, "off",
+           "make a space of every character that is no letter, digit, mark or underscore (Unicode), before cutting", 1),
     INTEGER("vocabulary", vocabulary, "20000", 3, 100000000, "N",
             "ids at most, padding (0) and out-of-vocabulary (1) included", 1),
     INTEGER("min-count", min_count, "1", 1, 1000000000, "N", "tokens seen less often are out of vocabulary", 1),
@@ -52,6 +54,14 @@ static const crs_setting settings[] = {
 #define GROUP "Model"
     TEXT("model", model, "embedding 128 | dropout 0.5 | bilstm 32 seq | max | dropout 0.5 | dense", "LINE",
          "the layers, e.g. 'embedding 64 | bilstm 64 seq | lstm 32 | dense'", 1),
+    TEXT("vectors", vectors, "", "FILE",
+         "pretrained word vectors (GloVe, word2vec or fastText .vec) to start the embedding from; a token that FILE "
+         "lacks, like padding and out-of-vocabulary, keeps its small random vector",
+         0),
+    SWITCH("vectors-vocabulary", vectors_vocabulary, "off",
+           "take words that only the --vectors have into the vocabulary too, the first ones first, up to --vocabulary: "
+           "new texts will have some",
+           0),
     CHOICE("loss", loss, "auto", "auto|softmax|sigmoid|mse",
            "loss; auto: sigmoid cross-entropy for one output, else softmax cross-entropy", 1),
     REAL("label-smoothing", label_smoothing, "0", 0, 0.999, "share of the target given to all classes alike"),
@@ -327,6 +337,8 @@ crs_status crs_config_check(const crs_config *config, crs_error *error) {
     if (config->schedule == CRS_COSINE && !(config->warmup < (double)config->epochs))
         return crs__fail(error, CRS_ERR_CONFIG, "--warmup %g leaves no epoch for the cosine",
                          "give less than --epochs %lld", config->warmup, (long long)config->epochs);
+    if (config->vectors_vocabulary && !config->vectors[0])
+        return crs__fail(error, CRS_ERR_CONFIG, "--vectors-vocabulary on needs --vectors", "name the file of vectors");
     if (config->format == CRS_FORMAT_LINES)
         return crs__fail(error, CRS_ERR_CONFIG, "--format lines has no labels to train or evaluate on",
                          "give fasttext, csv, tsv or folder");

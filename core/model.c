@@ -269,13 +269,19 @@ static crs_status take_specs(crs_model *model, const char *line, crs_error *erro
     return CRS_OK;
 }
 
-static crs_status build(crs_model *model, const char *line, int initialise, crs_error *error) {
+/* The network on paper. */
+static crs_status design(crs_model *model, const char *line, crs_error *error) {
     CRS_TRY(check_task(&model->task, error));
     CRS_TRY(take_specs(model, line, error));
     crs__builder builder = {.model = model, .task = &model->task, .error = error};
     CRS_TRY(build_layers(&builder));
     CRS_TRY(check_outputs(model, error));
     lay_out_block(model);
+    return CRS_OK;
+}
+
+static crs_status build(crs_model *model, const char *line, int initialise, crs_error *error) {
+    CRS_TRY(design(model, line, error));
     CRS_TRY(
         crs__device_alloc(model, (size_t)model->parameters * model->ops->real_size, "weights", &model->weights, error));
     CRS_TRY(crs__device_alloc(model, sizeof(crs_step_state), "the step state", &model->state, error));
@@ -311,6 +317,25 @@ crs_status crs_model_create(const char *line, const crs_model_task *task, crs_ba
     return crs__model_create(line, task, backend, 1, model, error);
 }
 
+static void free_design(crs_model *model) {
+    for (size_t i = 0; i < model->layer_count; i++)
+        free(model->layers[i].text);
+    free(model->layers);
+    free(model->tensors);
+    free(model->line);
+    free(model);
+}
+
+crs_status crs_model_check(const char *line, const crs_model_task *task, crs_error *error) {
+    crs_model *model = calloc(1, sizeof *model);
+    if (!model)
+        return crs__fail_memory(error, sizeof *model, "a model");
+    model->task = *task;
+    const crs_status status = design(model, line, error);
+    free_design(model);
+    return status;
+}
+
 void crs_model_free(crs_model *model) {
     if (!model)
         return;
@@ -320,12 +345,7 @@ void crs_model_free(crs_model *model) {
     model->ops->free(model->device, model->kept);
     model->ops->free(model->device, model->state);
     model->ops->free(model->device, model->prediction);
-    for (size_t i = 0; i < model->layer_count; i++)
-        free(model->layers[i].text);
-    free(model->layers);
-    free(model->tensors);
-    free(model->line);
-    free(model);
+    free_design(model);
 }
 
 /* ---- looking ---- */

@@ -178,6 +178,21 @@ crs_status crs__stream_peek(crs__stream *s, const char **bytes, size_t *size, cr
     return CRS_OK;
 }
 
+crs_status crs__stream_take(crs__stream *s, void *bytes, size_t wanted, size_t *taken, crs_error *error) {
+    *taken = 0;
+    if (!s->started)
+        CRS_TRY(start(s, error));
+    while (*taken < wanted && (s->at < s->ready || !s->ended)) {
+        if (s->at == s->ready)
+            CRS_TRY(fill(s, error));
+        const size_t left = wanted - *taken, size = left < s->ready - s->at ? left : s->ready - s->at;
+        memcpy((char *)bytes + *taken, s->block + s->at, size);
+        s->at += size;
+        *taken += size;
+    }
+    return CRS_OK;
+}
+
 /* Adds bytes to the line that is being put together of several blocks. */
 static crs_status keep(crs__stream *s, const char *bytes, size_t size, crs_error *error) {
     if (s->line_size + size > s->line_capacity) {

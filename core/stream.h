@@ -1,5 +1,6 @@
-/* A file or standard input as lines: decompressed where it is compressed, cut at newlines, checked to be UTF-8. Memory
- * is bounded whatever the input: two blocks, and one line of at most CRS__LINE_MAX bytes. */
+/* A file or standard input as lines, or as bytes: decompressed where it is compressed; lines are cut at newlines and
+ * checked to be UTF-8. Memory is bounded whatever the input: two blocks, and one line of at most CRS__LINE_MAX bytes.
+ */
 #ifndef CRS_STREAM_H
 #define CRS_STREAM_H
 
@@ -26,6 +27,9 @@ const char *crs__stream_name(const crs__stream *stream);
 
 /* The bytes at hand before the first line is taken: all of a short input, else a block's worth. */
 crs_status crs__stream_peek(crs__stream *stream, const char **bytes, size_t *size, crs_error *error);
+
+/* The next `wanted` bytes as they are; *taken is less only where the input ends. Not counted as lines. */
+crs_status crs__stream_take(crs__stream *stream, void *bytes, size_t wanted, size_t *taken, crs_error *error);
 
 /* The next line, as soon as it is there; a byte order mark at the start is dropped. *end is set after the last line. */
 crs_status crs__stream_line(crs__stream *stream, crs__line *line, int *end, crs_error *error);

@@ -8,11 +8,20 @@
 #include <string.h>
 #include <utf8proc.h>
 
+/* Unicode's general categories L, M and N, and the underscore. Python's \w but for the marks: without them words of
+ * the Indic scripts would fall apart. */
+static int is_of_word(int32_t code) {
+    const utf8proc_category_t category = utf8proc_category(code);
+    return code == '_' || (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO);
+}
+
 crs_status crs__tokenizer_init(crs__tokenizer *tokenizer, const crs_config *config) {
-    *tokenizer = (crs__tokenizer){
-        .chars = config->tokens == CRS_TOKENS_CHARS, .lowercase = config->lowercase, .ngrams = (size_t)config->ngrams};
+    *tokenizer = (crs__tokenizer){.chars = config->tokens == CRS_TOKENS_CHARS,
+                                  .lowercase = config->lowercase,
+                                  .words_only = config->words_only,
+                                  .ngrams = (size_t)config->ngrams};
     for (int c = 0; c < 128; c++)
-        tokenizer->ascii[c] = crs__is_space(c)                            ? ' '
+        tokenizer->ascii[c] = crs__is_space(c) || (config->words_only && !is_of_word(c)) ? ' '
                               : config->lowercase && c >= 'A' && c <= 'Z' ? (unsigned char)(c + 'a' - 'A')
                                                                           : (unsigned char)c;
     size_t size = strnlen(config->filters, sizeof config->filters);
@@ -63,7 +72,7 @@ static void put(crs__tokens *tokens, const crs__tokenizer *t, int32_t code) {
     if (code < 128) {
         *to = (char)t->ascii[code];
     } else {
-        int separates = crs__is_space(code);
+        int separates = crs__is_space(code) || (t->words_only && !is_of_word(code));
         for (size_t i = 0; i < t->filter_count; i++)
             separates |= code == t->filters[i];
         if (!separates) {

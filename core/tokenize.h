@@ -8,7 +8,7 @@
 enum { CRS__NGRAMS_MAX = 5 };
 
 typedef struct crs__tokenizer {
-    int chars, lowercase;
+    int chars, lowercase, words_only;
     size_t ngrams;            /* 1: single tokens only */
     unsigned char ascii[128]; /* what an ASCII character becomes: itself, its lower case, or ' ' where it separates */
     int32_t filters[128];     /* separating characters beyond ASCII */

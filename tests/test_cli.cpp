@@ -274,6 +274,45 @@ TEST(Train, AWrongLineIsToldBeforeTheDataAreRead) {
                    {"lstn"});
 }
 
+TEST(Train, StartsFromWordVectors) {
+    Folder folder;
+    const std::string vectors = folder.write(
+        "v.vec", "4 16\n" + [] {
+            std::string rows;
+            for (const char *word : {"Was", "not", "zebra", "ox"}) {
+                rows += word;
+                for (int i = 0; i < 16; i++)
+                    rows += " " + std::to_string(i) + ".5";
+                rows += "\n";
+            }
+            return rows;
+        }());
+    const std::string model = folder / "m.safetensors";
+    const Result result =
+        carousel({"train", phrases, "-o", model, "--no-curves", "--json", "--epochs", "1", "--model",
+                  "embedding 16 frozen | mean | dense", "--vectors", vectors, "--vectors-vocabulary", "--words-only"});
+    ASSERT_EQ(result.status, 0) << result.err;
+    EXPECT_TRUE(has(result.err, "2 more words are in the vectors")) << result.err;
+    EXPECT_TRUE(has(result.err, "vectors " + vectors + ": word2vec text, 4 x 16; they cover 4 of ")) << result.err;
+    const Json object = parse(result.out);
+    const json_t *told = json_object_get(object.get(), "vectors");
+    EXPECT_STREQ(json_string_value(json_object_get(told, "file")), vectors.c_str());
+    EXPECT_EQ(json_integer_value(json_object_get(told, "exact")), 3);
+    EXPECT_EQ(json_integer_value(json_object_get(told, "folded")), 1);
+    EXPECT_GT(json_integer_value(json_object_get(told, "covered")), 0);
+    const Json inspected = parse(carousel({"inspect", model, "--json"}).out);
+    EXPECT_STREQ(json_string_value(json_object_get(json_object_get(inspected.get(), "settings"), "words-only")), "on");
+    const Json without = parse(train(phrases, folder / "n.safetensors", {"--epochs", "1", "--json"}).out);
+    EXPECT_TRUE(json_is_null(json_object_get(without.get(), "vectors")));
+    // What does not fit is told before the data are read.
+    expect_failure(train(folder / "none.tsv", folder / "o.safetensors",
+                         {"--model", "embedding 50 | mean | dense", "--vectors", vectors}),
+                   1, {"v.vec: its vectors have 16 numbers, the embedding 50; write \"embedding 16\""});
+    expect_failure(train(phrases, vectors, {"--vectors", vectors, "--overwrite"}), 1, {"is what is to be read"});
+    expect_failure(train(phrases, folder / "o.safetensors", {"--vectors-vocabulary"}), 2, {"needs --vectors"});
+    expect_failure(carousel({"gradcheck", "embedding 4 | mean | dense", "--vectors", vectors}), 2, {"--vectors"});
+}
+
 TEST(Train, TextsWithoutATokenAreRefused) {
     Folder folder;
     std::string path = folder.write("marks.csv", "label,text\na,!!!\nb,...\na,??\nb,;;\n");

@@ -411,6 +411,11 @@ const struct {
     {"embedding 3 | bilstm 2 seq | max | dense", 1},
     {"embedding 3 | bilstm 2 seq sum | mean | dense", 0},
     {"embedding 3 | lstm 2 | dropout 0.2 | dense", 0},
+    {"embedding 3 | bigru 2 seq | gru 2 before | dense l2=0.1 max_norm=0.1", 1},
+    {"embedding 4 | conv 3 2 tanh | conv2d 2 2x2 tanh | maxpool2d 2x1 stride=1 | batchnorm | layernorm | flatten | "
+     "dense",
+     1},
+    {"onehot | conv 3 2 tanh | mean | dense", 0},
 };
 
 bool caught(const crs::Backend &backend, bool as_oracle, int64_t train) {
@@ -439,7 +444,8 @@ bool caught(const crs::Backend &backend, bool as_oracle, int64_t train) {
  * nor what does not change a number: a last bit, an element beyond the end, a gradient that is zeroed first and then
  * overwritten instead of added to. */
 bool shows_in_gradients(const crs::Mutant &mutant) {
-    const bool of_training = mutant.slot == "norm" || mutant.slot == "optimizer" || mutant.slot == "schedule";
+    const bool of_training =
+        mutant.slot == "norm" || mutant.slot == "optimizer" || mutant.slot == "max_norm" || mutant.slot == "schedule";
     const bool unread = mutant.output == "probabilities" || mutant.output == "row_loss" || mutant.output == "correct" ||
                         mutant.output == "bad_step" || (mutant.slot == "dense_backward" && mutant.output == "dy");
     return !of_training && !unread && mutant.fault != crs::Fault::unstable && mutant.fault != crs::Fault::overrun &&
@@ -488,7 +494,8 @@ TEST(Mutants, OfTheOptimizerAreCaughtInTraining) {
     const int tried = try_mutants(
         float_cpu(),
         [](const crs::Mutant &mutant) {
-            return (mutant.slot == "norm" || mutant.slot == "optimizer" || mutant.slot == "schedule") &&
+            return (mutant.slot == "norm" || mutant.slot == "optimizer" || mutant.slot == "max_norm" ||
+                    mutant.slot == "schedule") &&
                    mutant.output != "grad_norm" && mutant.output != "bad_step" && mutant.output != "step" &&
                    mutant.fault != crs::Fault::unstable && mutant.fault != crs::Fault::overrun;
         },

@@ -107,6 +107,55 @@ TEST(Chars, EveryCodePointAndOneSpaceForARun) {
     EXPECT_EQ(chars_of(""), Words{});
 }
 
+TEST(WordsOnly, WhatIsNoLetterDigitMarkOrUnderscoreSeparates) {
+    crs_config config = config_of();
+    config.words_only = 1;
+    // As Python's re.sub(r'\W', ' ', text.lower()) would have it, then split.
+    EXPECT_EQ(cut("Don't stop—it’s 5€/m² “well”", config), (Words{"don", "t", "stop", "it", "s", "5", "m²", "well"}));
+    EXPECT_EQ(cut("ÄÖ•ß Ⅷ ½ 정말?좋아요… 😀a", config), (Words{"äö", "ß", "ⅷ", "½", "정말", "좋아요", "a"}));
+    EXPECT_EQ(cut("…—¿", config), Words{});
+    // Marks stay, composed or not: U+0301 on q, and the vowel signs of Devanagari.
+    EXPECT_EQ(cut("q\u0301x e\u0301 हिन्दी।", config), (Words{"q\u0301x", "é", "हिन्दी"}));
+    // The underscore is of a word, but the default filters have it too.
+    EXPECT_EQ(cut("a_b", config), (Words{"a", "b"}));
+    config.filters[0] = 0;
+    EXPECT_EQ(cut("a_b c'd", config), (Words{"a_b", "c", "d"}));
+    config.lowercase = 0;
+    EXPECT_EQ(cut("A-B", config), (Words{"A", "B"}));
+    config.words_only = 0;
+    EXPECT_EQ(cut("don't “5€”", config), (Words{"don't", "“5€”"}));
+}
+
+TEST(WordsOnly, OfCharactersARunOfSeparatorsIsOneSpace) {
+    crs_config config = chars_config(1);
+    config.words_only = 1;
+    EXPECT_EQ(cut("Hi, “a”_é", config), (Words{"h", "i", " ", "a", " ", "_", "é"}));
+    EXPECT_EQ(cut("한글!…글", config), (Words{"한", "글", " ", "글"}));
+    config.ngrams = 2;
+    EXPECT_EQ(cut("a!b", config), (Words{"a", " ", "a ", "b", " b"}));
+    config = config_of();
+    config.words_only = 1;
+    config.ngrams = 2;
+    EXPECT_EQ(cut("not—bad", config), (Words{"not", "bad", "not bad"}));
+}
+
+TEST(WordsOnly, HoldsForEveryCodePoint) {
+    crs_config config = chars_config(0);
+    config.words_only = 1;
+    for (int32_t code = 1; code < 0x30000; code++) {
+        if ((code >= 0xd800 && code < 0xe000) || (code >= 128 && utf8proc_category(code) == UTF8PROC_CATEGORY_CN))
+            continue;
+        utf8proc_uint8_t bytes[5] = {0};
+        utf8proc_encode_char(code, bytes);
+        const std::string text = reinterpret_cast<char *>(bytes), general = utf8proc_category_string(code);
+        const bool stays = general[0] == 'L' || general[0] == 'M' || general[0] == 'N' || code == '_';
+        std::unique_ptr<utf8proc_uint8_t, void (*)(void *)> nfc(utf8proc_NFC(bytes), free);
+        if (text != reinterpret_cast<char *>(nfc.get()))
+            continue; // it is another code point, or several, that are judged
+        ASSERT_EQ(joined(cut(text, config)), stays ? text : " ") << std::hex << code;
+    }
+}
+
 TEST(Ngrams, FollowTheirLastToken) {
     crs_config config = config_of();
     config.ngrams = 3;

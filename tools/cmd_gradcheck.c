@@ -77,6 +77,8 @@ static int refuse_settings(const gradcheck *g) {
             why = "give the line as the first argument";
         else if (strcmp(settings[i].name, "backend") == 0)
             why = "name those to check with --backends";
+        else if (strcmp(settings[i].name, "vectors") == 0)
+            why = "train with it, and check the model file";
         else if (has_file && strcmp(settings[i].group, "Text") == 0 &&
                  (has_data || strcmp(settings[i].name, "length") != 0))
             why = "the model file has its own; leave it out";

@@ -43,7 +43,8 @@ static int check_output(const train_run *r, const char *path) {
     else if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         fprintf(stderr, "carousel: %s is no regular file; give another name to --output\n", path);
     else if (stat(path, &info) == 0 &&
-             (same_file(&info, r->t.in->arguments[0]) || same_file(&info, r->t.config->validation_file)))
+             (same_file(&info, r->t.in->arguments[0]) || same_file(&info, r->t.config->validation_file) ||
+              same_file(&info, r->t.config->vectors)))
         fprintf(stderr, "carousel: %s is what is to be read; give another name to --output\n", path);
     else
         return 1;
@@ -123,10 +124,11 @@ static int report(const train_run *r, double seconds) {
     const crs_encoder *encoder = t->classifier->encoder;
     if (t->in->extras.json)
         return print_json(json_pack(
-            "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:b, s:b, s:o, s:o}", "carousel", crs_version(), "model",
-            t->in->extras.output, "line", crs_model_line(t->classifier->model), "backend",
+            "{s:s, s:s, s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:o, s:b, s:b, s:o, s:o}", "carousel", crs_version(),
+            "model", t->in->extras.output, "line", crs_model_line(t->classifier->model), "backend",
             crs_backend_describe(t->backend), "parameters", (json_int_t)crs_model_parameters(t->classifier->model),
-            "train_rows", (json_int_t)t->train_count, "validation_rows", (json_int_t)t->validation_count, "best_epoch",
+            "vectors", json_of_vectors(t->config->vectors, &t->vectors), "train_rows", (json_int_t)t->train_count,
+            "validation_rows", (json_int_t)t->validation_count, "best_epoch",
             (json_int_t)(h->count > 0 ? h->epochs[h->best].epoch : 0), "seconds", json_number(seconds), "stopped_early",
             h->stopped_early, "interrupted", h->interrupted, "history", json_of_history(h), "validation",
             t->validation ? json_of_metrics(t->validation, encoder) : json_null()));

@@ -84,6 +84,7 @@ int fail(const crs_error *error);                        /* prints it; returns E
 /* Prints a label, token or setting; control characters, which would tear a line or a table apart, as \t, \n or \x1b.
  * Cut after `most` characters; padded as printf pads: on the left, or on the right where width is negative. */
 void print_name(FILE *stream, const char *name, int width, int most);
+void report_vectors(const invocation *in, const char *path, const crs_vectors_coverage *coverage);
 void report_dataset(const invocation *in, const crs_config *config, const char *what, const char *path,
                     const crs_dataset *dataset); /* config: what it was read with */
 void report_metrics(FILE *stream, const crs_metrics *metrics, const crs_encoder *encoder);
@@ -102,6 +103,7 @@ crs_classifier *open_classifier(const invocation *in, const char *path, crs_back
 json_t *json_number(double value); /* null where it is not finite */
 json_t *json_of_metrics(const crs_metrics *metrics, const crs_encoder *encoder);
 json_t *json_of_history(const crs_history *history);
+json_t *json_of_vectors(const char *path, const crs_vectors_coverage *coverage); /* null where there are none */
 int print_json(json_t *object); /* prints and frees it; EXIT_DONE or EXIT_FAILED */
 
 /* ---- gradcheck_report.c ---- */

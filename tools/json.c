@@ -43,6 +43,18 @@ json_t *json_of_history(const crs_history *history) {
     return epochs;
 }
 
+json_t *json_of_vectors(const char *path, const crs_vectors_coverage *v) {
+    if (!v->format)
+        return json_null();
+    /* A path need not be UTF-8, which JSON needs. */
+    json_t *name = json_string(path);
+    return json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "file", name ? name : json_null(), "format",
+                     v->format, "width", (json_int_t)v->width, "vectors", (json_int_t)v->vectors, "skipped",
+                     (json_int_t)v->skipped, "vocabulary", (json_int_t)v->vocabulary, "exact", (json_int_t)v->exact,
+                     "folded", (json_int_t)v->folded, "tokens", (json_int_t)v->tokens, "covered",
+                     (json_int_t)v->covered);
+}
+
 int print_json(json_t *object) {
     int failed = !object || json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) != 0;
     json_decref(object);

@@ -29,9 +29,9 @@ const command commands[] = {
      "echo 'what a lovely film' | carousel predict reviews.safetensors", 1, 2, "Data|Running", "top|logits|json|quiet",
      run_predict},
     {"inspect", "MODEL", "show what a model file or a model line consists of",
-     "Prints layers, output shapes and numbers of parameters, and of a file its settings, vocabulary and labels. MODEL "
-     "is a model file, or a model line such as 'embedding 32 | lstm 32 | dense'; the settings under Text are for a "
-     "line.",
+     "Prints layers, output shapes and numbers of parameters, and of a file its settings, vocabulary and labels. Word "
+     "vectors given to train are counted as the embedding they became. MODEL is a model file, or a model line such as "
+     "'embedding 32 | lstm 32 | dense'; the settings under Text are for a line.",
      "carousel inspect 'embedding 32 | lstm 32 seq | lstm 32 | dense 1' --vocabulary 8192", 1, 1, "Text|Running",
      "classes|json|quiet", run_inspect},
     {"gradcheck", "MODEL [DATA]", "check gradients against finite differences and across backends",

@@ -69,6 +69,20 @@ void report_dataset(const invocation *in, const crs_config *config, const char *
         say(in, "  %lld bad lines were skipped", (long long)s->skipped);
 }
 
+void report_vectors(const invocation *in, const char *path, const crs_vectors_coverage *v) {
+    const int64_t found = v->exact + v->folded;
+    char rows[32], vocabulary[32], text[1024];
+    format_count(v->vectors, rows);
+    format_count(v->vocabulary, vocabulary);
+    say(in, "vectors %s: %s, %s x %lld; they cover %lld of %s tokens (%.1f%%), %.1f%% of the training text", path,
+        v->format, rows, (long long)v->width, (long long)found, vocabulary,
+        100.0 * (double)found / (double)v->vocabulary,
+        100.0 * (double)v->covered / (double)(v->tokens > 0 ? v->tokens : 1));
+    if (v->skipped > 0)
+        say(in, "  %lld bad vectors were skipped, the first: %s", (long long)v->skipped,
+            crs_error_text(&v->first_skipped, text, sizeof text));
+}
+
 /* The next character of a name as it is shown; returns the bytes it takes in the name. */
 static int next_piece(const char *at, char piece[8]) {
     const unsigned char c = (unsigned char)*at;

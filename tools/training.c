@@ -39,18 +39,29 @@ static void doubt_first_label(const training *t) {
             crs_encoder_label(t->encoder, first));
 }
 
-/* A wrong word in the model line is told before the data are read, which may take minutes: a network of the same line
- * for next to no vocabulary is built and thrown away. */
+/* That the vectors fit the line's embedding, which is made for next to no vocabulary and thrown away. */
+static crs_status check_vectors(training *t, crs_model_task task) {
+    crs_model *model = NULL;
+    task.vocabulary = CRS_ID_FIRST + 1;
+    crs_status status = crs_model_create(t->config->model, &task, t->backend, &model, &t->error);
+    if (status == CRS_OK)
+        status = crs_vectors_check(model, t->config->vectors, &t->error);
+    if (status == CRS_OK)
+        t->width = crs_model_tensor(model, 0).shape[1];
+    crs_model_free(model);
+    return status;
+}
+
+/* A wrong word in the model line, or vectors that do not fit it, are told before the data are read, which may take
+ * minutes. */
 crs_status training_check_line(training *t) {
-    const crs_model_task task = {.vocabulary = CRS_ID_FIRST + 1,
+    const crs_model_task task = {.vocabulary = t->config->vocabulary,
                                  .classes = classes_of_line(t->config->model),
                                  .length = t->config->length,
                                  .loss = t->config->loss,
                                  .seed = t->config->seed};
-    crs_model *model = NULL;
-    const crs_status status = crs_model_create(t->config->model, &task, t->backend, &model, &t->error);
-    crs_model_free(model);
-    return status;
+    const crs_status status = crs_model_check(t->config->model, &task, &t->error);
+    return status == CRS_OK && t->config->vectors[0] ? check_vectors(t, task) : status;
 }
 
 crs_status training_read(training *t) {
@@ -58,6 +69,12 @@ crs_status training_read(training *t) {
     if (status != CRS_OK)
         return status;
     report_dataset(t->in, t->config, "data", t->data, t->train_set);
+    if (t->config->vectors_vocabulary)
+        status = crs_vectors_extend(t->encoder, t->config, t->config->vectors, t->width, &t->words_added, &t->error);
+    if (status != CRS_OK)
+        return status;
+    if (t->words_added > 0)
+        say(t->in, "  %lld more words are in the vectors", (long long)t->words_added);
     say(t->in, "  %lld classes, vocabulary of %lld", (long long)crs_encoder_classes(t->encoder),
         (long long)crs_encoder_vocabulary(t->encoder));
     doubt_first_label(t);
@@ -99,7 +116,13 @@ crs_status training_build(training *t) {
     char count[32];
     format_count(crs_model_trainable(t->classifier->model), count);
     say(t->in, "model %s: %s trainable parameters", crs_model_line(t->classifier->model), count);
-    return CRS_OK;
+    if (!t->config->vectors[0])
+        return CRS_OK;
+    status = crs_vectors_load(t->classifier, t->config->vectors, t->train_set, t->train_rows, t->train_count,
+                              &t->vectors, &t->error);
+    if (status == CRS_OK)
+        report_vectors(t->in, t->config->vectors, &t->vectors);
+    return status;
 }
 
 crs_status training_run(training *t, const char *model_output) {

@@ -16,6 +16,9 @@ typedef struct training {
     crs_backend *backend;
     crs_encoder *encoder; /* until the classifier owns it */
     crs_classifier *classifier;
+    int64_t width;                           /* of the embedding, where there are vectors */
+    int64_t words_added;                     /* to the vocabulary, from --vectors */
+    crs_vectors_coverage vectors;            /* format NULL: none */
     crs_dataset *train_set, *validation_set; /* validation_set: of --validation-file */
     int64_t *train_rows, *validation_rows;   /* NULL: all */
     int64_t train_count, validation_count;

@@ -20,6 +20,7 @@
 #include <carousel/ops.h>
 #include <carousel/status.h>
 #include <carousel/trainer.h>
+#include <carousel/vectors.h>
 
 #ifdef __cplusplus
 extern "C" {

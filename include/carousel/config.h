@@ -40,6 +40,7 @@ typedef struct crs_config {
     int64_t ngrams;     /* runs of up to so many neighbouring tokens are tokens too */
     int lowercase;      /* 1: Unicode lower case */
     char filters[128];  /* characters that separate words, besides white space */
+    int words_only;     /* 1: only letters, digits, marks and underscores stay; the rest separates */
     int64_t vocabulary; /* ids at most, padding and out-of-vocabulary included */
     int64_t min_count;  /* rarer tokens are out of vocabulary */
     int oov;            /* crs_oov */
@@ -48,8 +49,10 @@ typedef struct crs_config {
     int truncate;       /* crs_side: which end is cut off */
     int mask;           /* 1: padding is skipped; 0: it is a token like any other */
     /* model */
-    char model[1024]; /* the model line */
-    int loss;         /* crs_loss_choice */
+    char model[1024];       /* the model line */
+    char vectors[512];      /* file for crs_vectors_load, which the command calls; "": none */
+    int vectors_vocabulary; /* 1: words of that file come into the vocabulary, by crs_vectors_extend */
+    int loss;               /* crs_loss_choice */
     double label_smoothing;
     int class_weight; /* crs_class_weighting */
     /* training */

@@ -41,7 +41,8 @@ void crs_reader_close(crs_reader *reader);
 
 enum { CRS_ID_PADDING = 0, CRS_ID_OOV = 1, CRS_ID_FIRST = 2 };
 
-/* Tokenizer settings, vocabulary and labels; what a saved model needs in order to read text. Immutable once made.
+/* Tokenizer settings, vocabulary and labels; what a saved model needs in order to read text. Immutable once made, but
+ * for crs_vectors_extend.
  * Ids: 0 padding, 1 out of vocabulary, then tokens by falling count (ties: the first seen first). Classes are the
  * labels sorted by bytes, or by value where every label is an integer. */
 typedef struct crs_encoder crs_encoder;

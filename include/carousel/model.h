@@ -29,6 +29,9 @@ crs_status crs_model_create(const char *line, const crs_model_task *task, crs_ba
                             crs_error *error);
 void crs_model_free(crs_model *model);
 
+/* Whether crs_model_create would take the line, without a backend and without memory for the weights. */
+crs_status crs_model_check(const char *line, const crs_model_task *task, crs_error *error);
+
 /* ---- what it consists of ---- */
 
 typedef struct crs_layer_info {
