@@ -1,11 +1,9 @@
-"""What each Keras layer is in Carousel and back: its words in the model line, and its weights. Knows no files and no
-vocabularies (keras_to_carousel.py does). Keras itself is only imported to make layers, not to read them.
+"""What each Keras layer is in Carousel: its words in the model line, and its weights, which are also taken back. Knows
+no files and no vocabularies (keras_to_carousel.py does), and does without Keras itself.
 
-Weights are numpy arrays, Keras' as layer.get_weights() gives them, Carousel's by the names and in the layouts of a model
-file, which are PyTorch's. A layer's number ("layers.3.") is put in front by the caller.
+Weights are numpy arrays, Keras' as layer.get_weights() gives them, Carousel's by the names and in the layouts of a
+model file, which are PyTorch's. A layer's number ("layers.3.") is put in front by the caller.
 """
-
-import re
 
 import numpy
 
@@ -41,8 +39,7 @@ def recurrent_arrays(cell, tensors, suffix="", two_biases=False):
     """Undoes recurrent_tensors. A second bias that Keras does not keep apart is added to the first."""
     gates = GATES[cell]
     kernel, recurrent, bias, second = (
-        reorder(tensors[name + suffix], gates)
-        for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        reorder(tensors[name + suffix], gates) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     )
     return [kernel.T, recurrent.T, numpy.stack([bias, second]) if two_biases else bias + second]
 
@@ -231,8 +228,11 @@ def window_words(kind, config):
     stride = [stride] if isinstance(stride, int) else list(stride)
     words = [sizes(size)] + ([] if config["padding"] == "valid" else [config["padding"]])
     words += [] if stride == unit else [f"stride={sizes(stride)}"]
-    dilation = list(config.get("dilation_rate", [1]) if not isinstance(config.get("dilation_rate"), int)
-                    else [config["dilation_rate"]])
+    dilation = list(
+        config.get("dilation_rate", [1])
+        if not isinstance(config.get("dilation_rate"), int)
+        else [config["dilation_rate"]]
+    )
     if len(size) == 2 and dilation != [1, 1] and "kernel_size" in config:
         raise NoCounterpart(f"{kind} {config['name']!r} with dilation_rate={dilation} is not in Carousel")
     return words + ([f"dilation={dilation[0]}"] if dilation[0] != 1 else [])
@@ -241,8 +241,13 @@ def window_words(kind, config):
 def convolution_words(kind, config):
     need(config, "groups", 1, kind)
     name = "conv" if kind == "Conv1D" else "conv2d"
-    return [name, str(config["filters"]), *window_words(kind, config), *activation_of(kind, config),
-            *constraints_of(kind, config)]
+    return [
+        name,
+        str(config["filters"]),
+        *window_words(kind, config),
+        *activation_of(kind, config),
+        *constraints_of(kind, config),
+    ]
 
 
 def pooling_words(kind, config):
@@ -271,8 +276,12 @@ def global_words(kind, config):
 
 
 def embedding_words(kind, config):
-    return ["embedding", str(config["output_dim"]), *([] if config.get("trainable", True) else ["frozen"]),
-            *constraints_of(kind, config)]
+    return [
+        "embedding",
+        str(config["output_dim"]),
+        *([] if config.get("trainable", True) else ["frozen"]),
+        *constraints_of(kind, config),
+    ]
 
 
 def dense_words(kind, config):
@@ -306,8 +315,18 @@ WORDS = {
     "Dense": dense_words,
 }
 # Those that see an embedding's mask in Keras as in Carousel.
-MASKED = {"SimpleRNN", "LSTM", "GRU", "Bidirectional", "Dropout", "SpatialDropout1D", "Dense", "BatchNormalization",
-          "LayerNormalization", "GlobalAveragePooling1D"}
+MASKED = {
+    "SimpleRNN",
+    "LSTM",
+    "GRU",
+    "Bidirectional",
+    "Dropout",
+    "SpatialDropout1D",
+    "Dense",
+    "BatchNormalization",
+    "LayerNormalization",
+    "GlobalAveragePooling1D",
+}
 
 
 def words_of(kind, config):

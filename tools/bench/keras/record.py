@@ -5,9 +5,9 @@
     record.py published FOLDER   the published sizes; then  CRS_KERAS_FIXTURES=FOLDER BUILD/tests/test_keras
     record.py counts FOLDER      parameters at the published sizes (parameters.txt), nothing allocated for them
 
-For each row: first weights, a batch, the logits and row losses of a prediction, and then in float64 with dropout rates of
-0, since masks cannot agree: loss and gradients of the first step, the losses of three steps of Keras' own train_on_batch,
-and all weights after them. The format is that of tests/fixtures; tensors are flat, named as in a model file, and lie as in
+For each row, in float64 and with dropout rates of 0, since masks cannot agree: first weights, a batch, the logits and
+row losses of a prediction; the gradients of the first step, the losses of three steps of Keras' own train_on_batch, and
+all weights after them. The format is that of tests/fixtures; tensors are flat, named as in a model file, and lie as in
 Carousel's memory.
 
 Needs keras 3 and torch:  python3 -m venv venv && venv/bin/pip install keras torch
@@ -37,7 +37,7 @@ NO_PART = (keras.layers.InputLayer, keras.layers.Reshape)
 
 
 def compute_in_double():
-    """Keras' torch backend takes float32 wherever two types meet, even two of float64; its TensorFlow backend does not."""
+    """Keras' torch backend takes float32 wherever types meet, be they float64; its TensorFlow backend does not."""
     keras.config.set_floatx("float64")
     torch.set_default_dtype(torch.float64)
     dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
@@ -73,7 +73,9 @@ def named(row, model, array_of):
         if not layer.weights:
             continue
         arrays = [array_of(weight) for weight in layer.weights]
-        known = [array if array is not None else numpy.full(w.shape, numpy.nan) for w, array in zip(layer.weights, arrays)]
+        known = [
+            array if array is not None else numpy.full(w.shape, numpy.nan) for w, array in zip(layer.weights, arrays)
+        ]
         for name, tensor in tensors_of(type(layer).__name__, layer.get_config(), known).items():
             if not numpy.isnan(tensor).any():
                 # A kernel is [O, I, K...] in the file and [O, K..., I] in memory.
@@ -89,7 +91,9 @@ def first_weights(out, model):
         shape = tuple(weight.shape)
         if len(shape) > 1 and weight.name != "bias":
             inputs = shape[0] if weight.name != "embeddings" else 4
-            value = out.random(*shape, scale=(inputs * numpy.prod(shape[1:-1])) ** -0.5 if len(shape) > 2 else inputs**-0.5)
+            value = out.random(
+                *shape, scale=(inputs * numpy.prod(shape[1:-1])) ** -0.5 if len(shape) > 2 else inputs**-0.5
+            )
         else:
             value = out.random(*shape, scale=0.25)
         if weight.name in ("gamma", "moving_variance"):
@@ -147,10 +151,17 @@ def gradients(row, model, x, y):
 
 def optimizer_scalars(row, optimizer):
     config = optimizer.get_config()
-    names = {"learning_rate": "learning_rate", "momentum": "momentum", "rho": "rho", "beta_1": "beta1",
-             "beta_2": "beta2", "epsilon": "epsilon"}
+    names = {
+        "learning_rate": "learning_rate",
+        "momentum": "momentum",
+        "rho": "rho",
+        "beta_1": "beta1",
+        "beta_2": "beta2",
+        "epsilon": "epsilon",
+    }
     return {name: float(config[key]) for key, name in names.items() if key in config} | {
-        "rate_is_default": int("learning_rate" not in row.settings)}
+        "rate_is_default": int("learning_rate" not in row.settings)
+    }
 
 
 def write_case(out, row, sizes):
@@ -167,7 +178,9 @@ def write_case(out, row, sizes):
     out.word("optimizer", row.optimizer)
     out.scalars(**optimizer_scalars(row, optimizer))
     out.scalars(T=sizes.T, B=ROWS, V=sizes.V, classes=row.classes, outputs=model.output_shape[-1])
-    out.scalars(parameters=model.count_params(), trainable=sum(int(numpy.prod(w.shape)) for w in model.trainable_weights))
+    out.scalars(
+        parameters=model.count_params(), trainable=sum(int(numpy.prod(w.shape)) for w in model.trainable_weights)
+    )
     out.arrays(ids=ids.T, labels=y)
     if row.masked:
         out.arrays(start=starts, len=lengths)

@@ -107,7 +107,7 @@ amazon = {
     ),
 }
 
-# The first network counts 158 million weights: its numbers are compared at a smaller size (`compared`).
+# 158 million weights: only counted at this size.
 imdb = {
     "conv2d": Row(
         "conv2d",
@@ -123,7 +123,7 @@ imdb = {
         small=of(V=12, T=11, F=3, M=8),
         optimizer="rmsprop",
         onehot=3,
-    ),
+    )
 }
 
 # 2,000 words, 10 of each sentence. The dropout is around the recurrent layer and in it.
@@ -231,7 +231,12 @@ beside = {
         layers_row(
             "masked_lstm",
             "embedding {E} | lstm {H} seq | lstm {H} | dense 3",
-            lambda s: [L.Embedding(s.V, s.E, mask_zero=True), L.LSTM(s.H, return_sequences=True), L.LSTM(s.H), output()],
+            lambda s: [
+                L.Embedding(s.V, s.E, mask_zero=True),
+                L.LSTM(s.H, return_sequences=True),
+                L.LSTM(s.H),
+                output(),
+            ],
             masked="post",
         ),
         layers_row(
@@ -290,8 +295,8 @@ beside = {
         ),
         layers_row(
             "conv_causal",
-            "embedding {E} | spatial_dropout 0 | conv {H} 3 causal dilation=2 sigmoid | batchnorm momentum=0.9 epsilon=0.01 "
-            "| maxpool 3 stride=2 | mean | dense 3",
+            "embedding {E} | spatial_dropout 0 | conv {H} 3 causal dilation=2 sigmoid | "
+            "batchnorm momentum=0.9 epsilon=0.01 | maxpool 3 stride=2 | mean | dense 3",
             lambda s: [
                 L.Embedding(s.V, s.E),
                 L.SpatialDropout1D(0),
@@ -304,8 +309,8 @@ beside = {
         ),
         layers_row(
             "conv2d_same",
-            "embedding {E} | conv2d 2 3x2 same stride=2x1 tanh | batchnorm | avgpool2d 2x3 stride=1x2 same | conv2d 2 2x2 tanh | "
-            "flatten | dense 3",
+            "embedding {E} | conv2d 2 3x2 same stride=2x1 tanh | batchnorm | avgpool2d 2x3 stride=1x2 same | "
+            "conv2d 2 2x2 tanh | flatten | dense 3",
             lambda s: [
                 L.Embedding(s.V, s.E),
                 L.Reshape((s.T, s.E, 1)),
@@ -320,7 +325,8 @@ beside = {
         ),
         layers_row(
             "penalties",
-            "embedding {E} l2=0.01 | conv {H} 2 l1=0.01 max_norm=0.75 | lstm {H} l2=0.02 | dense 3 l1=0.005 l2=0.01 max_norm=1.5",
+            "embedding {E} l2=0.01 | conv {H} 2 l1=0.01 max_norm=0.75 | lstm {H} l2=0.02 | "
+            "dense 3 l1=0.005 l2=0.01 max_norm=1.5",
             lambda s: [
                 L.Embedding(s.V, s.E, embeddings_regularizer=regularizers.L2(0.01)),
                 L.Conv1D(
@@ -329,9 +335,7 @@ beside = {
                     kernel_regularizer=regularizers.L1(0.01),
                     kernel_constraint=constraints.MaxNorm(0.75, axis=[0, 1]),
                 ),
-                L.LSTM(
-                    s.H, kernel_regularizer=regularizers.L2(0.02), recurrent_regularizer=regularizers.L2(0.02)
-                ),
+                L.LSTM(s.H, kernel_regularizer=regularizers.L2(0.02), recurrent_regularizer=regularizers.L2(0.02)),
                 L.Dense(
                     3,
                     activation="softmax",
