@@ -203,7 +203,7 @@ def write_case(out, row, sizes):
 
 
 def write_counts(folder):
-    out = Fixture("parameters")
+    out = Fixture("parameters", "record.py")
     for group, rows in systems.GROUPS.items():
         for row in rows.values() if group != "layers" else ():
             sizes = row.sizes("published")
@@ -234,7 +234,7 @@ def main():
         return
     total = 0
     for group, rows in systems.GROUPS.items():
-        out = Fixture(group)
+        out = Fixture(group, "record.py")
         for row in rows.values():
             changed = {"D": 0} if "D" in row.published else {}
             if options.what == "published":
