@@ -299,7 +299,7 @@ TEST_F(Files, ThatContradictThemselvesAreErrors) {
         {"\"dtype\":\"F32\"", "\"dtype\":\"F16\"", "is not of dtype F32"},
         {"\"dtype\":\"F32\"", "\"dtype\":\"F64\"", "is not of dtype F32"},
         {"\"shape\":[8,3]", "\"shape\":[3,8]", "is [3, 8], but the model line makes it [8, 3]"},
-        {"\"shape\":[8,3]", "\"shape\":[24] ", "is [24, 1], but the model line makes it [8, 3]"},
+        {"\"shape\":[8,3]", "\"shape\":[24] ", "is [24], but the model line makes it [8, 3]"},
         {"\"shape\":[8,3]", "\"shape\":[8,4]", "do not fit its shape"},
         {"\"shape\":[8,3]", "\"shape\":[-8,3", "no JSON"},
         {"\"shape\":[8,2]", "\"shape\":[9e9]", "shape that is not"},

@@ -47,10 +47,13 @@ class FixtureCase {
         return name_;
     }
     bool has(const std::string &field) const {
-        return words_.count(field) || scalars_.count(field) || arrays_.count(field);
+        return words_.count(field) || texts_.count(field) || scalars_.count(field) || arrays_.count(field);
     }
     const std::string &word(const std::string &field) const {
         return find(words_, field);
+    }
+    const std::string &text(const std::string &field) const {
+        return find(texts_, field);
     }
     double scalar(const std::string &field) const {
         double value = 0;
@@ -80,6 +83,14 @@ class FixtureCase {
             throw error("array " + field + " has another shape than its case's sizes say");
         return found.values;
     }
+    /* Names of the arrays that begin with `prefix`, without it. */
+    std::vector<std::string> arrays(const std::string &prefix) const {
+        std::vector<std::string> names;
+        for (const auto &array : arrays_)
+            if (array.first.compare(0, prefix.size(), prefix) == 0)
+                names.push_back(array.first.substr(prefix.size()));
+        return names;
+    }
     /* The fields that nobody has asked for, separated by blanks; "" when all were read. */
     std::string unread() const {
         std::string fields;
@@ -108,7 +119,7 @@ class FixtureCase {
     size_t line_;
     std::string name_;
     std::set<std::string> fields_;
-    std::map<std::string, std::string> words_, scalars_;
+    std::map<std::string, std::string> words_, texts_, scalars_;
     std::map<std::string, FixtureArray> arrays_;
     mutable std::set<std::string> read_;
 };
@@ -165,6 +176,8 @@ inline std::vector<FixtureCase> fixture_parse(std::istream &in, const std::strin
             double ignored = 0;
             if (keyword == "array")
                 current.arrays_[name] = fixture_array(words);
+            else if (keyword == "text" && std::getline(words >> std::ws, rest))
+                current.texts_[name] = rest;
             else if (keyword != "word" && keyword != "scalar")
                 throw std::runtime_error("unknown keyword '" + keyword + "'");
             else if (!(words >> value) || words >> rest)
