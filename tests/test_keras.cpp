@@ -26,9 +26,6 @@ using crs::Verdict;
 constexpr double FLOAT_TOLERANCE = 1e-5, DOUBLE_TOLERANCE = 1e-11, LOGITS_TOLERANCE = 1e-6;
 enum { STEPS = 3 };
 
-/* 1: also the networks of layers that the model line has not yet. */
-#define CRS_KERAS_ALL_LAYERS 1
-
 struct Network {
     const char *file, *name;
 };
@@ -44,15 +41,12 @@ const Network networks[] = {
     {"emoji", "lstm_sgd"},       {"emoji", "lstm_adam"},
     {"emoji", "lstm_sgd_100d"},  {"emoji", "lstm_sgd_dropout"},
     {"phrases", "keras"},        {"layers", "masked_lstm"},
-    {"layers", "masked_bilstm"},
-#if CRS_KERAS_ALL_LAYERS
-    {"amazon", "cnn_lstm"},      {"amazon", "cnn"},
-    {"imdb", "conv2d"},          {"phrases", "scratch"},
-    {"layers", "masked_gru"},    {"layers", "gru_before"},
-    {"layers", "bigru"},         {"layers", "conv_same"},
-    {"layers", "conv_causal"},   {"layers", "conv2d_same"},
-    {"layers", "penalties"},
-#endif
+    {"layers", "masked_bilstm"}, {"amazon", "cnn_lstm"},
+    {"amazon", "cnn"},           {"imdb", "conv2d"},
+    {"phrases", "scratch"},      {"layers", "masked_gru"},
+    {"layers", "gru_before"},    {"layers", "bigru"},
+    {"layers", "conv_same"},     {"layers", "conv_causal"},
+    {"layers", "conv2d_same"},   {"layers", "penalties"},
 };
 
 /* ---- reading ---- */
@@ -258,18 +252,15 @@ TEST(KerasFixtures, AreAllRead) {
     for (const char *file : {"amazon", "imdb", "korean", "emoji", "phrases", "layers"})
         cases += load(std::string(file)).size();
     EXPECT_EQ(cases, 24u);
-    EXPECT_TRUE(cases == std::size(networks) || !CRS_KERAS_ALL_LAYERS);
+    EXPECT_EQ(cases, std::size(networks));
 }
 
 /* ---- the published sizes ---- */
 
 const char *const counted[] = {
-    "amazon_lstm",     "amazon_rnn",     "korean_lstm",     "korean_lstm_dropout", "korean_bilstm",
-    "emoji_rnn_sgd",   "emoji_lstm_sgd", "emoji_lstm_adam", "emoji_lstm_sgd_100d", "emoji_lstm_sgd_dropout",
-    "phrases_keras",
-#if CRS_KERAS_ALL_LAYERS
-    "amazon_cnn_lstm", "amazon_cnn",     "imdb_conv2d",     "phrases_scratch",
-#endif
+    "amazon_lstm",   "amazon_rnn",      "korean_lstm",     "korean_lstm_dropout", "korean_bilstm",
+    "emoji_rnn_sgd", "emoji_lstm_sgd",  "emoji_lstm_adam", "emoji_lstm_sgd_100d", "emoji_lstm_sgd_dropout",
+    "phrases_keras", "amazon_cnn_lstm", "amazon_cnn",      "imdb_conv2d",         "phrases_scratch",
 };
 
 /* Weights are not drawn, so that the system gives no page for those of the largest network, which are 634 MB: memory
