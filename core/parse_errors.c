@@ -103,8 +103,6 @@ static void append_usage(char mend[TEXT_SIZE], const crs__layer_type *type) {
                                           [CRS__NUMBER_RATE] = "a rate"};
     append_text(mend, type->kind);
     append_text(mend, " takes ");
-    static const char *const values[] = {
-        [CRS__OPTION_RATE] = "=RATE", [CRS__OPTION_REAL] = "=X", [CRS__OPTION_SIZES] = "=N"};
     int first = 1;
     if (type->number != CRS__NUMBER_NONE) {
         append_text(mend, numbers[type->number]);
@@ -119,12 +117,12 @@ static void append_usage(char mend[TEXT_SIZE], const crs__layer_type *type) {
         const crs__option *option = &type->options[i];
         append_text(mend, first ? "" : ", ");
         append_text(mend, option->name);
-        if (option->kind == CRS__OPTION_CHOICE) {
-            append_text(mend, "=");
-            append_text(mend, option->choices);
-        } else if (option->kind != CRS__OPTION_FLAG) {
-            append_text(mend, values[option->kind]);
-        }
+        append_text(mend, option->kind == CRS__OPTION_FLAG ? "" : "=");
+        append_text(mend, option->kind == CRS__OPTION_RATE     ? "RATE"
+                          : option->kind == CRS__OPTION_REAL   ? "X"
+                          : option->kind == CRS__OPTION_SIZES  ? "N"
+                          : option->kind == CRS__OPTION_CHOICE ? option->choices
+                                                               : "");
     }
     append_text(mend, first ? "no options" : "");
 }

@@ -46,8 +46,8 @@ typedef struct crs_tensor_info {
     const char *name; /* as in a PyTorch state_dict: "layers.2.weight_ih_l0" (layers are counted from 0) */
     int64_t shape[4]; /* as in PyTorch; the values of a convolution's kernel, [O,I,taps...], lie as [O,taps...,I] */
     int rank;         /* 1 to 4 */
-    int64_t size;   /* number of values */
-    int64_t offset; /* of its first value in the block */
+    int64_t size;     /* number of values */
+    int64_t offset;   /* of its first value in the block */
     int trainable;
 } crs_tensor_info;
 
