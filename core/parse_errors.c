@@ -118,11 +118,11 @@ static void append_usage(char mend[TEXT_SIZE], const crs__layer_type *type) {
         append_text(mend, first ? "" : ", ");
         append_text(mend, option->name);
         append_text(mend, option->kind == CRS__OPTION_FLAG ? "" : "=");
-        append_text(mend, option->kind == CRS__OPTION_RATE     ? "RATE"
-                          : option->kind == CRS__OPTION_REAL   ? "X"
-                          : option->kind == CRS__OPTION_SIZES  ? "N"
-                          : option->kind == CRS__OPTION_CHOICE ? option->choices
-                                                               : "");
+        append_text(mend, option->choices                     ? option->choices
+                          : option->kind == CRS__OPTION_RATE  ? "RATE"
+                          : option->kind == CRS__OPTION_REAL  ? "X"
+                          : option->kind == CRS__OPTION_SIZES ? "N"
+                                                              : "");
     }
     append_text(mend, first ? "no options" : "");
 }
