@@ -1,15 +1,11 @@
 // The command from end to end, as a person runs it: what it prints, what it writes, and what it says about bad input.
-#include "process.hpp"
+#include "command.hpp"
 
 #include <carousel/config.h>
-#include <gtest/gtest.h>
-#include <jansson.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstring>
-#include <memory>
-#include <sstream>
 #include <unistd.h>
 
 namespace {
@@ -33,28 +29,6 @@ constexpr bool under_thread_sanitizer = __has_feature(thread_sanitizer);
 constexpr bool under_thread_sanitizer = false;
 #endif
 
-using Json = std::unique_ptr<json_t, decltype(&json_decref)>;
-
-Json parse(const std::string &text) {
-    json_error_t error;
-    json_t *value = json_loads(text.c_str(), 0, &error);
-    EXPECT_NE(value, nullptr) << error.text << " in " << text.substr(0, 400);
-    return Json(value, json_decref);
-}
-
-std::vector<std::string> lines(const std::string &text) {
-    std::vector<std::string> found;
-    std::istringstream stream(text);
-    for (std::string line; std::getline(stream, line);)
-        found.push_back(line);
-    return found;
-}
-
-Result carousel(std::vector<std::string> arguments, const RunOptions &options = {}) {
-    arguments.insert(arguments.begin(), command);
-    return run(arguments, options);
-}
-
 std::vector<std::string> train_arguments(const std::string &data, const std::string &model,
                                          const std::vector<std::string> &more = {}) {
     std::vector<std::string> arguments = {"train", data, "-o", model, "--no-curves", "--quiet"};
@@ -66,19 +40,6 @@ std::vector<std::string> train_arguments(const std::string &data, const std::str
 Result train(const std::string &data, const std::string &model, const std::vector<std::string> &more = {},
              const RunOptions &options = {}) {
     return carousel(train_arguments(data, model, more), options);
-}
-
-bool has(const std::string &text, const std::string &part) {
-    return text.find(part) != std::string::npos;
-}
-
-// A failure is one line that holds all the parts.
-void expect_failure(const Result &result, int status, const std::vector<std::string> &parts) {
-    EXPECT_EQ(result.status, status) << result.err;
-    EXPECT_EQ(lines(result.err).size(), 1U) << result.err;
-    EXPECT_EQ(result.err.rfind("carousel: ", 0), 0U) << result.err;
-    for (const std::string &part : parts)
-        EXPECT_TRUE(has(result.err, part)) << "'" << part << "' is not in: " << result.err;
 }
 
 // One trained model, made once.

@@ -1,25 +1,13 @@
 /* The CUDA backend as a user of the library and of the command meets it, on a real GPU or an emulated one: choosing a
  * device, training, and predicting with what was trained elsewhere. */
+#include "command.hpp"
 #include "network.hpp"
-#include "process.hpp"
-
-#include <gtest/gtest.h>
 
 #include <cstring>
 
 namespace {
 
-const std::string command = CRS_COMMAND;
 const std::string phrases = CRS_DATA "/phrases/train.tsv", phrases_test = CRS_DATA "/phrases/test.tsv";
-
-Result carousel(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), command);
-    return run(arguments);
-}
-
-bool has(const std::string &text, const std::string &part) {
-    return text.find(part) != std::string::npos;
-}
 
 const crs::Backend &cuda() {
     static const std::vector<crs::Backend> all = crs::backends_for("add");

@@ -1,50 +1,14 @@
 /* carousel gradcheck from end to end: its table, its JSON, its exit status, and what it says about bad usage. */
-#include "process.hpp"
-
-#include <gtest/gtest.h>
-#include <jansson.h>
-
-#include <memory>
-#include <sstream>
+#include "command.hpp"
 
 namespace {
 
 const std::string small_line = "embedding 4 | bilstm 4 | dense";
 const std::string phrases = CRS_DATA "/phrases/train.tsv";
 
-using Json = std::unique_ptr<json_t, decltype(&json_decref)>;
-
-Json parse(const std::string &text) {
-    json_error_t error;
-    json_t *value = json_loads(text.c_str(), 0, &error);
-    EXPECT_NE(value, nullptr) << error.text << " in " << text.substr(0, 400);
-    return Json(value, json_decref);
-}
-
 Result gradcheck(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {CRS_COMMAND, "gradcheck", "--threads", "1"});
-    return run(arguments);
-}
-
-bool has(const std::string &text, const std::string &part) {
-    return text.find(part) != std::string::npos;
-}
-
-std::vector<std::string> lines(const std::string &text) {
-    std::vector<std::string> found;
-    std::istringstream stream(text);
-    for (std::string line; std::getline(stream, line);)
-        found.push_back(line);
-    return found;
-}
-
-/* One line of error that holds all the parts, and nothing else on standard error: run with --quiet. */
-void expect_failure(const Result &result, int status, const std::vector<std::string> &parts) {
-    EXPECT_EQ(result.status, status) << result.err;
-    EXPECT_EQ(lines(result.err).size(), 1U) << result.err;
-    EXPECT_EQ(result.err.rfind("carousel: ", 0), 0U) << result.err;
-    for (const std::string &part : parts)
-        EXPECT_TRUE(has(result.err, part)) << "'" << part << "' is not in: " << result.err;
+    arguments.insert(arguments.begin(), {"gradcheck", "--threads", "1"});
+    return carousel(arguments);
 }
 
 const char *text_of(const json_t *object, const char *key) {
