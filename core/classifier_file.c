@@ -235,19 +235,45 @@ static const char *shape_text(const int64_t *shape, int rank, char text[SHAPE_SI
     return text;
 }
 
+/* The tensor of that name in the file, which must be of the shape that the model line makes it. */
+static crs_status find_stored(const crs__safetensors *file, const crs__tensor *tensor, const char *name,
+                              const crs__stored **stored, crs_error *error) {
+    char found[SHAPE_SIZE], wanted[SHAPE_SIZE];
+    *stored = crs__safetensors_find(file, name);
+    if (!*stored)
+        return crs__fail_at(error, CRS_ERR_FORMAT, file->path, 0, -1, "has no tensor \"%s\"",
+                            "it does not belong to its model line: the file is damaged", name);
+    if ((*stored)->rank == tensor->rank && memcmp((*stored)->shape, tensor->shape, sizeof tensor->shape) == 0)
+        return CRS_OK;
+    return crs__fail_at(error, CRS_ERR_FORMAT, file->path, 0, (int64_t)(*stored)->offset,
+                        "tensor \"%s\" is [%s], but the model line makes it [%s]", "the file is damaged", name,
+                        shape_text((*stored)->shape, (*stored)->rank, found),
+                        shape_text(tensor->shape, tensor->rank, wanted));
+}
+
+/* Before any memory is touched for the weights: a small file may have a line for a huge model. */
+static crs_status check_stored(const crs__safetensors *file, const crs_model *model, crs_error *error) {
+    const crs__stored *stored;
+    if (file->count != tensors_in_file(model))
+        return crs__fail_at(error, CRS_ERR_FORMAT, file->path, 0, -1, "has %zu tensors, but its model line makes %zu",
+                            "the file is damaged", file->count, tensors_in_file(model));
+    for (size_t i = 0; i < model->tensor_count; i++) {
+        const crs__tensor *tensor = &model->tensors[i];
+        CRS_TRY(find_stored(file, tensor, tensor->name, &stored, error));
+        char name[sizeof tensor->name];
+        if (tensor->hidden_bias) {
+            second_bias(tensor, name);
+            CRS_TRY(find_stored(file, tensor, name, &stored, error));
+        }
+    }
+    return CRS_OK;
+}
+
 /* Adds a stored tensor to values [tensor->size]. */
 static crs_status add_stored(crs__safetensors *file, const crs__tensor *tensor, const char *name, double *stored_values,
                              double *values, crs_error *error) {
-    const crs__stored *stored = crs__safetensors_find(file, name);
-    if (!stored)
-        return crs__fail_at(error, CRS_ERR_FORMAT, file->path, 0, -1, "has no tensor \"%s\"",
-                            "it does not belong to its model line: the file is damaged", name);
-    char found[SHAPE_SIZE], wanted[SHAPE_SIZE];
-    if (stored->rank != tensor->rank || memcmp(stored->shape, tensor->shape, sizeof tensor->shape) != 0)
-        return crs__fail_at(error, CRS_ERR_FORMAT, file->path, 0, (int64_t)stored->offset,
-                            "tensor \"%s\" is [%s], but the model line makes it [%s]", "the file is damaged", name,
-                            shape_text(stored->shape, stored->rank, found),
-                            shape_text(tensor->shape, tensor->rank, wanted));
+    const crs__stored *stored;
+    CRS_TRY(find_stored(file, tensor, name, &stored, error));
     CRS_TRY(crs__safetensors_read(file, stored, stored_values, error));
     for (int64_t i = 0; i < tensor->size; i++)
         values[i] += stored_values[i];
@@ -256,9 +282,6 @@ static crs_status add_stored(crs__safetensors *file, const crs__tensor *tensor, 
 
 static crs_status load_tensors(crs__safetensors *file, crs_model *model, double *stored_values, double *values,
                                crs_error *error) {
-    if (file->count != tensors_in_file(model))
-        return crs__fail_at(error, CRS_ERR_FORMAT, file->path, 0, -1, "has %zu tensors, but its model line makes %zu",
-                            "the file is damaged", file->count, tensors_in_file(model));
     for (size_t i = 0; i < model->tensor_count; i++) {
         const crs__tensor *tensor = &model->tensors[i];
         memset(values, 0, (size_t)tensor->size * sizeof *values);
@@ -283,6 +306,7 @@ static crs_status load_tensors(crs__safetensors *file, crs_model *model, double 
 }
 
 static crs_status load_weights(crs__safetensors *file, crs_model *model, crs_error *error) {
+    CRS_TRY(check_stored(file, model, error));
     double *stored_values = largest_tensor(model, error), *values = largest_tensor(model, error);
     const crs_status status =
         stored_values && values ? load_tensors(file, model, stored_values, values, error) : CRS_ERR_MEMORY;

@@ -15,7 +15,7 @@ typedef struct predictions {
 
 crs_status crs__evaluation_batches(const crs_model *model, const crs_config *config, const crs_dataset *dataset,
                                    const int64_t *rows, int64_t count, crs__batches *batches, crs_error *error) {
-    const int full = crs_model_needs_full_length(model);
+    const int full = crs_model_needs_full_length(model, config->pad == CRS_SIDE_PRE);
     const int64_t longest = config->mask && !full ? crs_dataset_statistics(dataset)->longest : config->length;
     int64_t B = CRS_EVALUATION_IDS / (longest > 0 ? longest : 1);
     B = B > config->batch ? B : config->batch;

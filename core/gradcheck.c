@@ -106,7 +106,8 @@ static crs_status prepare(crs__check *c, crs_backend *oracle) {
     CRS_TRY(crs__check_build(c, oracle, &model));
     c->oracle = model;
     CRS_TRY(find_injected(c));
-    CRS_TRY(crs__check_source_create(c->options, crs_model_needs_full_length(model), &c->source, c->error));
+    CRS_TRY(crs__check_source_create(
+        c->options, crs_model_needs_full_length(model, c->options->config->pad == CRS_SIDE_PRE), &c->source, c->error));
     CRS_TRY(allocate(c));
     const int balanced = c->options->config->class_weight == CRS_CLASS_WEIGHT_BALANCED;
     if (balanced)

@@ -32,8 +32,8 @@
     X(dense)
 
 /* With these bounds no product of sizes in the model overflows 64 bits: 2^31 steps and rows of 4 * 2^16 gates, 8 bytes
- * each, are 2^52; a layer's whole output is checked where memory for it is planned; and 64 layers of 2^31 x 2^16
- * weights are 2^56 bytes. */
+ * each, are 2^52; 64 layers of 8 tensors of 2^47 values, 8 bytes each, are 2^59; a layer's whole output is checked
+ * where memory for it is planned. */
 enum {
     CRS__LAYERS_MAX = 64,
     CRS__UNITS_MAX = 65536,
@@ -41,6 +41,8 @@ enum {
     CRS__WIDTH_MAX = INT32_MAX, /* values of a row at a step */
     CRS__STEPS_TIMES_ROWS_MAX = INT32_MAX
 };
+
+#define CRS__TENSOR_MAX (INT64_C(1) << 47) /* values of a tensor */
 
 enum { CRS__OPTIONS_MAX = 9, CRS__BUFFERS_MAX = 9, CRS__LAYER_TENSORS_MAX = 8 };
 

@@ -25,6 +25,17 @@ static uint64_t stream_of(const crs_model *model, const crs__layer *layer, const
     return hash_text(hash_text(hash_text(UINT64_C(0xcbf29ce484222325), layer->type->kind), ordinal), name);
 }
 
+/* The product of all sizes, or INT64_MAX where it is larger than any tensor may be. */
+static int64_t values_of(const crs__tensor *tensor) {
+    int64_t size = 1;
+    for (int i = 0; i < 4; i++) {
+        if (size > CRS__TENSOR_MAX / tensor->shape[i])
+            return INT64_MAX;
+        size *= tensor->shape[i];
+    }
+    return size;
+}
+
 /* Everything but shape, rank and taps. */
 static crs_status add_tensor(crs__builder *builder, crs__layer *layer, const char *name, crs__tensor tensor) {
     crs_model *model = builder->model;
@@ -32,7 +43,10 @@ static crs_status add_tensor(crs__builder *builder, crs__layer *layer, const cha
         return CRS_ERR_ARGUMENT;
     if (layer->tensor_count == 0)
         layer->tensors = model->tensor_count;
-    tensor.size = tensor.shape[0] * tensor.shape[1] * tensor.taps;
+    tensor.size = values_of(&tensor);
+    if (tensor.size > CRS__TENSOR_MAX)
+        return crs__model_error(builder->error, layer->spec.column, "more weights than any memory holds",
+                                "use fewer units, a smaller window or a smaller --vocabulary");
     tensor.stream = stream_of(model, layer, name);
     snprintf(tensor.name, sizeof tensor.name, "layers.%zu.%s", layer->index, name);
     model->tensors[model->tensor_count++] = tensor;
@@ -153,9 +167,14 @@ static crs_status build_layers(crs__builder *builder) {
         CRS_TRY(layer->type->build(builder, layer));
         if (layer->out > CRS__WIDTH_MAX)
             return crs__model_error(builder->error, layer->spec.column, "more than 2147483647 values a row",
-                                    "use fewer units, a shorter --length or a pooling layer before it");
+                                    "use fewer units, a shorter --length, a smaller --vocabulary or a pooling layer");
         regularise(model, layer);
-        model->full_length |= layer->type == &crs__layer_flatten;
+        const crs__geometry *geometry = &layer->geometry;
+        const int slides = geometry->size[0] > 0;
+        model->full_length |=
+            layer->type == &crs__layer_flatten || (slides && geometry->padding == CRS__SAME && geometry->stride[0] > 1);
+        model->full_length_in_front |=
+            slides && (geometry->stride[0] > 1 || (geometry->padding == CRS__VALID && geometry->size[0] > 1));
     }
     return CRS_OK;
 }
@@ -395,8 +414,8 @@ int64_t crs_model_outputs(const crs_model *model) {
     return model->outputs;
 }
 
-int crs_model_needs_full_length(const crs_model *model) {
-    return model->full_length;
+int crs_model_needs_full_length(const crs_model *model, int padded_in_front) {
+    return model->full_length || (padded_in_front && model->full_length_in_front);
 }
 
 const char *crs_model_line(const crs_model *model) {

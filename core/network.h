@@ -21,8 +21,8 @@ struct crs_model {
     crs__tensor *tensors; /* in the line's order; offsets put frozen ones last */
     size_t tensor_count;
     int64_t parameters, trainable;
-    size_t first_trained; /* no layer below it has a gradient */
-    int full_length;      /* crs_model_needs_full_length */
+    size_t first_trained;                  /* no layer below it has a gradient */
+    int full_length, full_length_in_front; /* crs_model_needs_full_length, always or with padding in front */
 
     /* Device memory that lives as long as the model. */
     void *weights;    /* [parameters] */

@@ -5,6 +5,7 @@
 #include "fail.h"
 #include "numbers.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,14 +46,17 @@ static int read_sizes(const crs__word *w, int wanted, int64_t sizes[2]) {
 /* A finite number of 0 or more. */
 static int read_real(const crs__word *w, double *value) {
     char text[64], *end;
-    if (w->size >= sizeof text || !strchr("0123456789.", w->line[w->at]))
+    if (w->size >= sizeof text)
         return 0;
     memcpy(text, w->line + w->at, w->size);
     text[w->size] = '\0';
     const locale_t former = crs__numbers_begin();
+    errno = 0;
     *value = strtod(text, &end);
     crs__numbers_end(former);
-    return end != text && !*end && *value >= 0 && *value < 1e30;
+    /* Neither a sign, nor hexadecimal, nor what underflows to an option that is off. */
+    return text[0] != '-' && text[0] != '+' && text[strspn(text, "0123456789.eE+-")] == '\0' && end != text && !*end &&
+           errno == 0 && *value < 1e30;
 }
 
 /* A decimal fraction in [0, 1), of at most 15 digits: then digits and power of ten are exact, and their quotient is
@@ -275,4 +279,12 @@ crs_status crs__parse_model(const char *line, crs__spec specs[CRS__LAYERS_MAX], 
         if (!line[at])
             return CRS_OK;
     }
+}
+
+int64_t crs_model_line_outputs(const char *line) {
+    crs__spec specs[CRS__LAYERS_MAX];
+    size_t count;
+    if (crs__parse_model(line, specs, &count, NULL) != CRS_OK)
+        return 0;
+    return specs[count - 1].type == &crs__layer_dense ? (int64_t)specs[count - 1].number : 0;
 }

@@ -33,9 +33,11 @@ void crs__model_release_batch(crs_model *model) {
     model->T = model->B = 0;
 }
 
-/* No product of sizes may overflow; whatever is as large as this is too large anyway. */
+/* No product of sizes may overflow; whatever is as large as this is too large anyway. And the places of a window over a
+ * picture are numbered in 32 bits. */
 static crs_status check_size(const crs__layer *layer, int64_t T, int64_t B, crs_error *error) {
-    if (T * B <= (INT64_C(1) << 56) / layer->out)
+    const int64_t positions = layer->in_positions > layer->out_positions ? layer->in_positions : layer->out_positions;
+    if (T * B <= (INT64_C(1) << 56) / layer->out && (!layer->out_positions || T <= INT32_MAX / (positions + layer->in)))
         return CRS_OK;
     return crs__fail(error, CRS_ERR_MEMORY, "%lld steps and %lld rows of %lld values behind \"%.100s\" are too many",
                      "use a smaller batch or length", (long long)T, (long long)B, (long long)layer->out, layer->text);
@@ -51,8 +53,8 @@ static crs_status allocate_layers(crs_model *model, int64_t T, int64_t B, crs_er
                           .B = B,
                           .T_out = crs__layer_steps(layer, T),
                           .training = model->gradients != NULL};
-        T = plan.T_out;
         CRS_TRY(check_size(layer, T, B, error));
+        T = plan.T_out;
         layer->type->plan(layer, &plan);
         for (size_t k = 0; k < CRS__BUFFERS_MAX; k++)
             CRS_TRY(crs__device_alloc(model, plan.buffers[k], layer->text, &layer->buffers[k], error));

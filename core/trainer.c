@@ -260,8 +260,9 @@ crs_status crs_train(crs_model *model, const crs_config *config, const crs_datas
     if (config->epochs < 1)
         return crs__fail(error, CRS_ERR_CONFIG, "%lld epochs train nothing", "set epochs to 1 or more",
                          (long long)config->epochs);
-    crs_status status = crs__batches_create(dataset, config, train_rows, train_count, crs__model_classes(model),
-                                            config->batch, crs_model_needs_full_length(model), &t.batches, error);
+    crs_status status =
+        crs__batches_create(dataset, config, train_rows, train_count, crs__model_classes(model), config->batch,
+                            crs_model_needs_full_length(model, config->pad == CRS_SIDE_PRE), &t.batches, error);
     if (status == CRS_OK && validation_set)
         status = crs__evaluation_batches(model, config, validation_set, validation_rows, validation_count,
                                          &t.validation, error);

@@ -133,6 +133,8 @@ static void finish_columns(const crs_batch_norm *a, int64_t f, const double *par
             continue;
         const double variance = deviations[j] / live, fresh = 1 - a->momentum;
         s.scale[f + j] = 1 / sqrt(variance + a->epsilon);
+        if (!isfinite((real)variance)) /* a batch gone wrong is no reason to forget the good ones */
+            continue;
         running_mean[f + j] = (real)(a->momentum * (double)running_mean[f + j] + fresh * mean[j]);
         running_var[f + j] = (real)(a->momentum * (double)running_var[f + j] + fresh * variance);
     }

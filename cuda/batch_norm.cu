@@ -143,8 +143,10 @@ static __global__ void finish_moments(crs_batch_norm a, column_slices slices, co
         map.rest = (float)(moments.mean - (double)map.mean);
         map.scale = (float)(1 / sqrt(variance + a.epsilon));
         map.share = (float)(1 / moments.count);
-        *running_mean = (float)(a.momentum * (double)*running_mean + fresh * moments.mean);
-        *running_var = (float)(a.momentum * (double)*running_var + fresh * variance);
+        if (isfinite((float)variance)) { /* a batch gone wrong is no reason to forget the good ones */
+            *running_mean = (float)(a.momentum * (double)*running_mean + fresh * moments.mean);
+            *running_var = (float)(a.momentum * (double)*running_var + fresh * variance);
+        }
     }
     maps[f] = map;
 }

@@ -95,7 +95,14 @@ const Wrong wrong_lines[] = {
     {"embedding 4 | conv 8 3 l2=-1 | max | dense", 26, "\"-1\" is no value of l2", "1e-4"},
     {"embedding 4 | conv 8 3 l2=inf | max | dense", 26, "\"inf\" is no value of l2", "1e-4"},
     {"embedding 4 | conv 8 3 l2=1e40 | max | dense", 26, "\"1e40\" is no value of l2", "1e-4"},
-    {"embedding 4 | batchnorm epsilon=0 | max | dense", 24, "an epsilon of 0", "0.001"},
+    {"embedding 4 | batchnorm epsilon=0 | max | dense", 24, "an epsilon below 1e-16", "0.001"},
+    {"embedding 4 | conv 8 3 l2=0x10 | max | dense", 26, "\"0x10\" is no value of l2", "1e-4"},
+    {"embedding 4 | conv 8 3 l2=1e-400 | max | dense", 26, "\"1e-400\" is no value of l2", "1e-4"},
+    {"embedding 4 frozen l2=0.1 | max | dense", 19, "l2 of a frozen embedding", "leave it out"},
+    {"embedding 16 | conv2d 65536 1x1 | conv2d 16384 65536x65536 same | max | dense", 34, "more weights than",
+     "smaller window"},
+    {"embedding 4 | conv2d 65536 1x1 | conv2d 65536 1x1 | conv2d 8192 65536x16384 same | max | dense", 52,
+     "more weights than", "fewer units"},
     {"embedding 4 | conv2d 2 2 | spatial_dropout 0.1 | max | dense", 27, "of a picture", "\"dropout\""},
     {"embedding 4 | onehot | max | dense", 14, "\"onehot\" after the first layer", "first"},
     {"onehot", 0, "\"onehot\" is the last layer", "convolution"},
@@ -169,6 +176,62 @@ TEST(Line, WordsInAnyOrderMeanTheSame) {
     EXPECT_STREQ(crs_model_layer(b.get(), 1).text, "birnn relu sum seq 8");
     EXPECT_EQ(crs_model_layer(b.get(), 1).shape[2], 8);
     EXPECT_EQ(crs_model_layer(b.get(), 2).rank, 2);
+}
+
+/* ---- what a batch must be like ---- */
+
+TEST(FullLength, IsNeededWhereWindowsWouldMove) {
+    const struct {
+        const char *line;
+        int behind, in_front; /* with padding behind, in front */
+    } cases[] = {
+        {"embedding 4 | lstm 3 | dense", 0, 0},
+        {"embedding 4 | conv 3 1 | max | dense", 0, 0},
+        {"embedding 4 | conv 3 3 same | max | dense", 0, 0},
+        {"embedding 4 | conv 3 3 causal | max | dense", 0, 0},
+        {"embedding 4 | conv 3 3 | max | dense", 0, 1},
+        {"embedding 4 | maxpool 2 | max | dense", 0, 1},
+        {"embedding 4 | maxpool 2 same | max | dense", 1, 1},
+        {"embedding 4 | conv 3 3 same stride=2 | max | dense", 1, 1},
+        {"embedding 4 | conv 3 2 causal stride=2 | max | dense", 0, 1},
+        {"embedding 4 | flatten | dense", 1, 1},
+    };
+    const crs::BackendHandle backend = crs::open_backend("cpu");
+    for (const auto &c : cases) {
+        const crs::Model model = crs::build_model(c.line, crs::task_of(), backend);
+        ASSERT_TRUE(model) << c.line;
+        EXPECT_EQ(crs_model_needs_full_length(model.get(), 0), c.behind) << c.line;
+        EXPECT_EQ(crs_model_needs_full_length(model.get(), 1), c.in_front) << c.line;
+    }
+}
+
+/* A text's probabilities are the same alone and beside longer ones, however those are padded. */
+TEST(FullLength, LeavesATextToItself) {
+    const crs::BackendHandle backend = crs::open_backend("cpu-double");
+    crs_model_task task = crs::task_of();
+    task.length = 12;
+    for (const char *line :
+         {"embedding 4 | conv 3 3 | max | dense", "embedding 4 | conv 3 3 same | maxpool 2 | lstm 3 | dense",
+          "embedding 4 | conv 3 4 causal stride=2 tanh | avgpool 3 | mean | dense",
+          "embedding 4 | conv2d 2 3x2 relu | maxpool2d 2 | bigru 2 | dense", "onehot | conv 3 5 | last | dense"}) {
+        const crs::Model model = crs::build_model(line, task, backend);
+        ASSERT_TRUE(model) << line;
+        for (int64_t len = 0; len <= 12; len++) {
+            std::vector<float> alone(3), beside(3);
+            for (const int64_t T : {std::max<int64_t>(len, 1), int64_t(12)}) {
+                std::vector<int32_t> ids(static_cast<size_t>(T), 0);
+                for (int64_t t = 0; t < len; t++)
+                    ids[static_cast<size_t>(t)] = static_cast<int32_t>(1 + t % 6);
+                const int32_t start = 0, live = static_cast<int32_t>(len);
+                const crs_batch batch = {T, 1, ids.data(), &start, &live, nullptr};
+                ASSERT_EQ(
+                    crs_model_predict(model.get(), &batch, T == 12 ? beside.data() : alone.data(), nullptr, nullptr),
+                    CRS_OK);
+            }
+            for (size_t c = 0; c < 3 && len < 12; c++)
+                EXPECT_NEAR(alone[c], beside[c], 1e-6) << line << " of " << len;
+        }
+    }
 }
 
 /* ---- sizes ---- */

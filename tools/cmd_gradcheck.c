@@ -58,15 +58,10 @@ static int read_number(const char *name, const char *text, int64_t least, int64_
     return 1;
 }
 
-static int is_line(const char *model) {
-    const char *first = "embedding"; /* layer of every line */
-    return access(model, F_OK) != 0 && (strchr(model, '|') || strncmp(model, first, strlen(first)) == 0);
-}
-
 /* Settings that have no meaning here would be taken for granted. */
 static int refuse_settings(const gradcheck *g) {
     const invocation *in = g->in;
-    const int has_file = !is_line(in->arguments[0]), has_data = in->argument_count > 1;
+    const int has_file = !is_model_line(in->arguments[0]), has_data = in->argument_count > 1;
     size_t count;
     const crs_setting *settings = crs_config_settings(&count);
     for (size_t i = 0; i < count; i++) {
@@ -77,7 +72,7 @@ static int refuse_settings(const gradcheck *g) {
             why = "give the line as the first argument";
         else if (strcmp(settings[i].name, "backend") == 0)
             why = "name those to check with --backends";
-        else if (strcmp(settings[i].name, "vectors") == 0)
+        else if (strncmp(settings[i].name, "vectors", strlen("vectors")) == 0)
             why = "train with it, and check the model file";
         else if (has_file && strcmp(settings[i].group, "Text") == 0 &&
                  (has_data || strcmp(settings[i].name, "length") != 0))
@@ -219,7 +214,7 @@ static int read_data(gradcheck *g) {
 }
 
 static int prepare(gradcheck *g) {
-    if (!is_line(g->in->arguments[0])) {
+    if (!is_model_line(g->in->arguments[0])) {
         const int result = load_file(g);
         if (result != EXIT_DONE)
             return result;

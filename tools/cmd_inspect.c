@@ -179,9 +179,7 @@ static int inspect_file(invocation *in, crs_backend *backend) {
 }
 
 int run_inspect(invocation *in) {
-    const char *first = "embedding"; /* layer of every line */
-    const int is_line = access(in->arguments[0], F_OK) != 0 &&
-                        (strchr(in->arguments[0], '|') || strncmp(in->arguments[0], first, strlen(first)) == 0);
+    const int is_line = is_model_line(in->arguments[0]);
     /* Nothing is computed, so the backend is not announced. */
     in->extras.quiet = 1;
     crs_backend *backend = open_backend(in);

@@ -90,6 +90,8 @@ void report_dataset(const invocation *in, const crs_config *config, const char *
 void report_metrics(FILE *stream, const crs_metrics *metrics, const crs_encoder *encoder);
 /* The number of classes that a model line is for: that of its last layer, or two. */
 int64_t classes_of_line(const char *line);
+/* Whether an argument that may be a model file or a model line is a line. */
+int is_model_line(const char *argument);
 void format_count(int64_t n, char text[32]); /* 12,345 */
 void format_seconds(double seconds, char text[32]);
 

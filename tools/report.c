@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void say(const invocation *in, const char *format, ...) {
     if (in->extras.quiet)
@@ -190,8 +191,14 @@ crs_classifier *open_classifier(const invocation *in, const char *path, crs_back
 }
 
 int64_t classes_of_line(const char *line) {
-    const char *bar = strrchr(line, '|');
-    const char *dense = bar ? strstr(bar, "dense ") : NULL;
-    const long long outputs = dense ? strtoll(dense + strlen("dense "), NULL, 10) : 0;
+    const int64_t outputs = crs_model_line_outputs(line);
     return outputs > 2 ? outputs : 2;
+}
+
+int is_model_line(const char *argument) {
+    static const char *const first[] = {"embedding", "onehot"}; /* layers a line begins with */
+    int begins = strchr(argument, '|') != NULL;
+    for (size_t i = 0; i < sizeof first / sizeof *first; i++)
+        begins |= strncmp(argument, first[i], strlen(first[i])) == 0;
+    return begins && access(argument, F_OK) != 0;
 }

@@ -1,11 +1,20 @@
 /* The embedding layer: rows of a table in place of ids. `embedding E [frozen]` */
 #include "../layer.h"
 
+#include <stdio.h>
+
 enum { FROZEN, REGULARISERS };
 
 static const crs__option options[] = {[FROZEN] = {"frozen", CRS__OPTION_FLAG, NULL}, CRS__REGULARISERS(REGULARISERS)};
 
 static crs_status build(crs__builder *builder, crs__layer *layer) {
+    for (int i = REGULARISERS; layer->spec.options[FROZEN] && i < REGULARISERS + 3; i++)
+        if (layer->spec.option_columns[i]) {
+            char what[64];
+            snprintf(what, sizeof what, "%s of a frozen embedding", options[i].name);
+            return crs__model_error(builder->error, layer->spec.option_columns[i], what,
+                                    "leave it out, or leave out \"frozen\"");
+        }
     layer->out = (int64_t)layer->spec.number;
     layer->out_time = 1;
     return crs__add_tensor(builder, layer, "weight", builder->task->vocabulary, layer->out, CRS__INIT_EMBEDDING,

@@ -35,8 +35,8 @@ static crs_status build(crs__builder *builder, crs__layer *layer) {
                    [BETA] = {"bias", CRS__INIT_ZEROS, 1},
                    [RUNNING_MEAN] = {"running_mean", CRS__INIT_ZEROS, 0},
                    [RUNNING_VAR] = {"running_var", CRS__INIT_ONES, 0}};
-    if (epsilon(layer) == 0)
-        return crs__model_error(builder->error, layer->spec.option_columns[EPSILON], "an epsilon of 0",
+    if (epsilon(layer) < 1e-16)
+        return crs__model_error(builder->error, layer->spec.option_columns[EPSILON], "an epsilon below 1e-16",
                                 "it guards against division by zero: give for example epsilon=0.001");
     crs_status status = CRS_OK;
     for (int i = 0; i < (is_batchnorm(layer) ? 4 : 2) && status == CRS_OK; i++)

@@ -58,8 +58,12 @@ crs_tensor_info crs_model_tensor(const crs_model *model, size_t index);
 int64_t crs_model_parameters(const crs_model *model); /* values in the block */
 int64_t crs_model_trainable(const crs_model *model);  /* of these, the first so many are trained */
 int64_t crs_model_outputs(const crs_model *model);    /* C of the logits: 1 or classes */
-/* 1: every batch must have exactly the task's length of steps (there is a layer that takes each step for itself). */
-int crs_model_needs_full_length(const crs_model *model);
+/* Units that the line's last layer is given; 0: none, or the line is wrong. */
+int64_t crs_model_line_outputs(const char *line);
+/* 1: every batch must have exactly the task's length of steps: a layer takes each step for itself ("flatten"), or has
+ * windows whose places depend on the number of steps ("same" with a stride; where texts are padded in front, any
+ * stride, and "valid" windows, which a short text does not fill). */
+int crs_model_needs_full_length(const crs_model *model, int padded_in_front);
 const char *crs_model_line(const crs_model *model);
 crs_backend *crs_model_backend(const crs_model *model);
 

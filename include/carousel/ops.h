@@ -10,16 +10,15 @@
  *              All pointers in argument structs are device pointers unless marked host.
  * Live steps   step t of row r is live if and only if start[r] <= t < start[r] + len[r]. start NULL: 0; len NULL: T
  *              (padding counts as tokens). 0 <= start[r], 0 <= len[r], start[r] + len[r] <= T; len 0 is legal.
- *              Dead steps of a recurrence copy the state through; their input gradients are zero.
- * Gradients    weight gradients (dW, dR, db, dtable) are ADDED to; input gradients (dx, dlogits) are OVERWRITTEN.
- * Aliasing     nothing may alias unless its comment says so. `dy` is scratch where its comment says so.
- * Reserve      opaque memory of the caller, *_reserve() bytes, filled by forward and read by the matching backward; it
- *              holds that call's scratch too, and is overwritten by both.
- * Backward     reads its forward's inputs, weights and outputs (x, W, R, y) again: they must be as forward left them.
- * Queueing     work is queued in call order; only download and sync wait. There is no hidden synchronisation in a step.
- * Same bits    the same call on the same device gives the same bits: no float atomics, reductions in a fixed order,
- *              whatever the number of threads.
- * Randomness   element e of mask (seed, site) at step s is kept if and only if
+ *              Dead steps of a recurrence copy the state through; their input gradients are zero. Their x must be
+ * finite where nothing else is said: it is multiplied by gradients that are zero. Gradients    weight gradients (dW,
+ * dR, db, dtable) are ADDED to; input gradients (dx, dlogits) are OVERWRITTEN. Aliasing     nothing may alias unless
+ * its comment says so. `dy` is scratch where its comment says so. Reserve      opaque memory of the caller, *_reserve()
+ * bytes, filled by forward and read by the matching backward; it holds that call's scratch too, and is overwritten by
+ * both. Backward     reads its forward's inputs, weights and outputs (x, W, R, y) again: they must be as forward left
+ * them. Queueing     work is queued in call order; only download and sync wait. There is no hidden synchronisation in a
+ * step. Same bits    the same call on the same device gives the same bits: no float atomics, reductions in a fixed
+ * order, whatever the number of threads. Randomness   element e of mask (seed, site) at step s is kept if and only if
  *              philox4x32_10(counter = {e/4 low, e/4 high, s low, site}, key = {seed low, seed high})[e % 4]
  *                  >= (uint32_t)(rate * 2^32)
  *              and is then scaled by 1/(1-rate). Philox: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
@@ -189,15 +188,16 @@ typedef struct crs_conv {
     crs_activation activation;
     const void *x;      /* [T,B,P,I]; conv */
     const int32_t *ids; /* [T,B], each in 0..P*I; onehot: x[t,b] has a one at ids[t,b] - 1 and zeros elsewhere, all
-                           zeros for id 0, and is never written out. P or I is 1, and where P is 1 so is size[1] */
+                           zeros for id 0, and is never written out. P or I is 1 */
     const void *W;      /* [O,size[0],size[1],I] */
     const void *b;      /* [O] */
     void *y;            /* [T_out,B,P_out,O] */
     void *reserve;      /* conv_reserve or onehot_reserve bytes of scratch, nothing in it is kept */
-    void *dy;           /* [T_out,B,P_out,O] scratch: holds the gradient before the activation afterwards */
-    void *dx;           /* [T,B,P,I] overwritten, or NULL: not wanted; conv */
-    void *dW;           /* [O,size[0],size[1],I] added to */
-    void *db;           /* [O] added to */
+    void *dy; /* [T_out,B,P_out,O] scratch: holds the gradient before the activation afterwards; may be y where
+                 the activation is CRS_LINEAR, whose backward reads no y */
+    void *dx; /* [T,B,P,I] overwritten, or NULL: not wanted; conv */
+    void *dW; /* [O,size[0],size[1],I] added to */
+    void *db; /* [O] added to */
 } crs_conv;
 
 /* Pooling by windows: maximum (ties: the earliest step, then the lowest position) or mean of what is there. A window
@@ -230,9 +230,9 @@ typedef struct crs_flatten {
 /* Batch normalisation (Ioffe and Szegedy 2015) of each feature over the live steps and all positions:
  *   y = gamma (x - mean) / sqrt(var + epsilon) + beta
  * training: mean and (biased) variance of the batch, and running = momentum running + (1 - momentum) batch's (Keras),
- * left alone where nothing is live (the output is then beta); else the running ones. Dead steps are put through the
- * same map; their dy counts as zero, whatever it is, and their dx is zero. Backward only after forward with training.
- * epsilon > 0. */
+ * left alone where nothing is live (the output is then beta) or the batch's are not finite; else the running ones. Dead
+ * steps are put through the same map; their dy counts as zero, whatever it is, and their dx is zero. Backward only
+ * after forward with training. epsilon > 0. */
 typedef struct crs_batch_norm {
     crs_steps steps;
     int64_t P, F;
