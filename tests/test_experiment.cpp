@@ -233,6 +233,16 @@ TEST(Experiment, MeanSpreadAndDifferenceFollowFromTheSeeds) {
     EXPECT_EQ(read_file(x.folder / "m.safetensors"), x.read("a/seed-6/model.safetensors"));
 }
 
+// A file of vectors whose width can be read in two ways is read in the way that the embedding has.
+TEST(Experiment, VectorsExtendTheVocabularyAsWithTrain) {
+    const std::string settings = "vectors = v.txt\nvectors-vocabulary = on\n";
+    Experiment x(replaced(defaults, "embedding 4", "embedding 4 frozen") + settings + "[a]\nseeds = 2\n");
+    x.folder.write("v.txt", "7 0.1 0.2 0.3 0.4\n8 0.3 0.2 0.1 0.5\ngood 0.5 0.1 0.2 0.3\nicy 0.2 0.2 0.2 0.2\n");
+    Result result = x.run();
+    ASSERT_EQ(result.status, 0) << result.err;
+    EXPECT_TRUE(has(result.err, "3 more words are in the vectors")) << result.err;
+}
+
 TEST(Experiment, WithoutGnuplotTheRestIsWritten) {
     Experiment x(defaults + "[a]\n");
     std::vector<std::string> arguments = x.arguments({"--quiet"});
@@ -340,7 +350,63 @@ TEST(Resume, CtrlCStopsWithAReportOfWhatIsFinished) {
     EXPECT_FALSE(is_file(x.folder / "out/b/seed-1/result.json"));
 }
 
+TEST(Resume, DataEditedDuringATrainingAreNotTakenForThoseItRead) {
+    const std::string test = "yes\tgood soup\nno\tcold tea there\n";
+    Experiment x(defaults + "[a]\nepochs = 4000\npatience = 0\n");
+    Process process(x.arguments({"--no-curves"}), true);
+    ASSERT_TRUE(has(process.read_until("epoch 3/4000"), "epoch 3/4000"));
+    x.folder.write("test.tsv", test);
+    ASSERT_FALSE(is_file(x.folder / "out/a/seed-1/result.json")) << "the training was too short to be disturbed";
+    process.read_until("report.html");
+    ASSERT_EQ(process.wait(), 0);
+    EXPECT_EQ(count_of(x.run({"--no-curves", "--list"}).out, "0 of 1 seeds"), 1U) << "it had read other test rows";
+}
+
+TEST(Resume, AResultWithoutItsModelIsNoResult) {
+    Experiment x(defaults + "[a]\n");
+    ASSERT_EQ(x.run().status, 0);
+    std::filesystem::remove(x.folder / "out/a/seed-1/model.safetensors");
+    EXPECT_EQ(count_of(x.run().err, "epoch 1 "), 1U);
+    EXPECT_TRUE(is_file(x.folder / "out/a/seed-1/model.safetensors"));
+}
+
+TEST(Resume, ARecordWithoutABackendIsShown) {
+    Experiment x(defaults + "[a]\n");
+    ASSERT_EQ(x.run().status, 0);
+    x.folder.write("out/a/seed-1/result.json",
+                   replaced(x.read("a/seed-1/result.json"), "\"backend\": \"CPU, ", "\"b\": \""));
+    Result again = x.run();
+    EXPECT_EQ(again.status, 0) << again.err;
+    EXPECT_EQ(count_of(again.err, "epoch 1 "), 0U) << again.err;
+    EXPECT_EQ(check_html(x.read("report.html")), "");
+}
+
 // ---- options ----
+
+TEST(Options, OfOneRowLeaveTheOthersFinished) {
+    Experiment x(defaults + "[a]\nseeds = 2\n[b]\n[c]\n");
+    x.write(replaced(defaults, "threads = 1\nbackend = cpu\n", "") + "[a]\nseeds = 2\n[b]\n[c]\n");
+    ASSERT_EQ(x.run({"--no-curves", "--only", "a", "--backend", "cpu"}).status, 0);
+    Result only = x.run({"--no-curves", "--only", "b", "--backend", "cpu-double", "--threads", "2", "--seeds", "3"});
+    ASSERT_EQ(only.status, 0) << only.err;
+    Table results = parse_csv(x.read("results.csv"));
+    EXPECT_EQ(results.at(0).at("seeds_finished"), "2") << "a is not b's business";
+    EXPECT_EQ(results.at(0).at("seeds"), "2");
+    EXPECT_EQ(results.at(1).at("seeds_finished"), "3");
+    EXPECT_EQ(results.at(2).at("seeds_finished"), "0");
+    // Results do not depend on the number of threads.
+    Result again = x.run({"--no-curves", "--only", "a", "--backend", "cpu", "--threads", "2"});
+    EXPECT_EQ(count_of(again.err, "epoch 1 "), 0U) << again.err;
+}
+
+TEST(Options, OnlyIsNotKeptFromItsRowByAnother) {
+    Experiment x(defaults + "[a]\n[b]\ndata = nowhere.tsv\n[c]\nbackend = abacus\n");
+    Result only = x.run({"--no-curves", "--only", "a"});
+    EXPECT_EQ(only.status, 0) << only.err;
+    EXPECT_EQ(x.run({"--only", "a", "--list"}).status, 0);
+    expect_failure(x.run({"--only", "b"}), 1, {"x.ini:12", "nowhere.tsv"});
+    expect_failure(x.run({"--only", "c"}), 1, {"x.ini:14", "abacus"});
+}
 
 TEST(Options, OnlyListAndSeeds) {
     Experiment x(defaults + "[a]\nseeds = 2\n[b]\n[c]\n");

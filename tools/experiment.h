@@ -84,7 +84,8 @@ typedef struct experiment {
     int no_pictures; /* not wanted, or there is no gnuplot */
 } experiment;
 
-/* Reads in->arguments[0], applies the options, checks settings, model lines and that the data can be read. */
+/* Reads in->arguments[0], applies the options to the selected rows, checks settings, and of the selected rows model
+ * lines, backends and that the data can be read. */
 crs_status experiment_open(const invocation *in, experiment *e, crs_error *error);
 void experiment_close(experiment *e);
 
@@ -94,7 +95,7 @@ uint64_t experiment_seed(const experiment_row *row, int64_t index);
 void experiment_path(const experiment *e, const experiment_row *row, int64_t index, const char *name, char path[600]);
 /* Good until the next call; NULL: error says why. */
 const experiment_content *experiment_content_of(experiment *e, const char *path, crs_error *error);
-/* What a result depends on: settings and data. NULL: out of memory. */
+/* What a result depends on: settings but for the number of threads, and data. */
 crs_status experiment_identity(experiment *e, const experiment_row *row, int64_t index, json_t **identity,
                                crs_error *error);
 /* The records of trainings that need not be done again, into row->records. */

@@ -175,9 +175,10 @@ static void put_row(FILE *out, const experiment *e, size_t index) {
     fputs("</code></p>\n<p class=\"quiet\">", out);
     put_escaped(out, settings);
     const json_t *record = experiment_first_record(row);
-    if (record) {
+    const char *backend = json_string_value(json_object_get(record, "backend"));
+    if (backend) {
         fputs(settings[0] ? "; on " : "on ", out);
-        put_escaped(out, json_string_value(json_object_get(record, "backend")));
+        put_escaped(out, backend);
     }
     fputs("</p>\n", out);
     if (row->failure[0]) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 uint64_t experiment_seed(const experiment_row *row, int64_t index) {
     return row->config.seed + (uint64_t)index;
@@ -112,6 +113,14 @@ static crs_status add_content(experiment *e, json_t *files, const char *role, co
     return CRS_OK;
 }
 
+/* Not on the number of threads. A row that is only shown is taken from wherever it ran, unless it says where. */
+static int depends_on(const experiment_row *row, const crs_setting *setting) {
+    if (strcmp(setting->name, "threads") == 0)
+        return 0;
+    return row->selected || strcmp(setting->group, "Running") != 0 ||
+           experiment_entry_find(row->section, setting->name);
+}
+
 crs_status experiment_identity(experiment *e, const experiment_row *row, int64_t index, json_t **identity,
                                crs_error *error) {
     size_t count;
@@ -126,7 +135,8 @@ crs_status experiment_identity(experiment *e, const experiment_row *row, int64_t
         char value[1024], path[1024];
         crs_config_get(&config, rows[i].name, value, sizeof value);
         crs_config_get(&row->config, rows[i].name, path, sizeof path);
-        json_object_set_new(settings, rows[i].name, json_string(value));
+        if (depends_on(row, &rows[i]))
+            json_object_set_new(settings, rows[i].name, json_string(value));
         if (rows[i].argument && strcmp(rows[i].argument, "FILE") == 0 && value[0])
             status = add_content(e, files, rows[i].name, value, path, error);
     }
@@ -139,50 +149,63 @@ crs_status experiment_identity(experiment *e, const experiment_row *row, int64_t
 }
 
 /* A setting that did not exist when the record was made had then what is its default now. */
-static void complete_settings(json_t *settings) {
+static void complete_settings(json_t *settings, const experiment_row *row) {
     size_t count;
     const crs_setting *rows = crs_config_settings(&count);
     crs_config defaults;
     crs_config_init(&defaults);
     for (size_t i = 0; i < count; i++) {
         char value[1024];
-        if (!json_object_get(settings, rows[i].name))
+        if (!depends_on(row, &rows[i]))
+            json_object_del(settings, rows[i].name);
+        else if (!json_object_get(settings, rows[i].name))
             json_object_set_new(settings, rows[i].name,
                                 json_string(crs_config_get(&defaults, rows[i].name, value, sizeof value)));
     }
 }
 
-static int is_made_from(const json_t *record, const json_t *identity) {
+static int is_made_from(const json_t *record, const experiment_row *row, const json_t *identity) {
     json_t *settings = json_object_get(record, "settings");
     if (!json_is_object(settings))
         return 0;
-    complete_settings(settings);
+    complete_settings(settings, row);
     return json_equal(settings, json_object_get(identity, "settings")) &&
            json_equal(json_object_get(record, "files"), json_object_get(identity, "files"));
 }
 
 /* ---- records ---- */
 
+/* The training's record, where there is one that still holds and the model is there too; else NULL. */
+static crs_status load_record(experiment *e, const experiment_row *row, int64_t index, json_t **record,
+                              crs_error *error) {
+    char path[600];
+    json_t *identity;
+    *record = NULL;
+    experiment_path(e, row, index, "model.safetensors", path);
+    if (access(path, F_OK) != 0)
+        return CRS_OK;
+    experiment_path(e, row, index, "result.json", path);
+    json_t *found = json_load_file(path, 0, NULL);
+    if (!found)
+        return CRS_OK;
+    const crs_status status = experiment_identity(e, row, index, &identity, error);
+    if (status == CRS_OK && is_made_from(found, row, identity))
+        *record = json_incref(found);
+    json_decref(found);
+    if (status == CRS_OK)
+        json_decref(identity);
+    /* Data that are not there make no result of an unselected row, and stop nothing. */
+    return status == CRS_ERR_IO && !row->selected ? CRS_OK : status;
+}
+
 crs_status experiment_load_records(experiment *e, crs_error *error) {
     for (size_t i = 0; i < e->count; i++) {
         experiment_row *row = &e->rows[i];
         if (e->in->extras.force && row->selected)
             continue;
-        for (int64_t k = 0; k < row->seeds; k++) {
-            char path[600];
-            json_t *identity;
-            experiment_path(e, row, k, "result.json", path);
-            json_t *record = json_load_file(path, 0, NULL);
-            if (!record)
-                continue;
-            const crs_status status = experiment_identity(e, row, k, &identity, error);
-            if (status == CRS_OK && is_made_from(record, identity))
-                row->records[k] = json_incref(record);
-            json_decref(record);
-            if (status != CRS_OK)
-                return status;
-            json_decref(identity);
-        }
+        for (int64_t k = 0; k < row->seeds; k++)
+            if (load_record(e, row, k, &row->records[k], error) != CRS_OK)
+                return error->status;
     }
     return CRS_OK;
 }

@@ -149,6 +149,19 @@ static void apply_options(const experiment *e, experiment_row *row) {
     }
 }
 
+/* Unselected rows stay what they are in the file: their results are shown, not made. */
+static crs_status finish_row(const experiment *e, experiment_row *row, crs_error *error) {
+    if (row->selected)
+        apply_options(e, row);
+    if (row->selected && e->in->extras.seeds && (row->seeds = parse_seeds(e->in->extras.seeds)) == 0)
+        return describe(error, CRS_ERR_CONFIG, "", 0, "give a whole number from 1 to 1000",
+                        "--seeds '%.64s' does not fit", e->in->extras.seeds);
+    if (crs_config_check(&row->config, error) != CRS_OK)
+        return reject_by(e, row->section->line, error);
+    row->records = calloc((size_t)row->seeds, sizeof(json_t *));
+    return row->records ? CRS_OK : describe(error, CRS_ERR_MEMORY, "", 0, "free some memory", "out of memory");
+}
+
 static crs_status make_row(experiment *e, const experiment_section *section, const experiment_section *defaults,
                            crs_error *error) {
     experiment_row *row = &e->rows[e->count++];
@@ -164,10 +177,6 @@ static crs_status make_row(experiment *e, const experiment_section *section, con
             if (set_entry(e, row, &both[s]->entries[i], error) != CRS_OK)
                 return error->status;
     }
-    apply_options(e, row);
-    if (e->in->extras.seeds && (row->seeds = parse_seeds(e->in->extras.seeds)) == 0)
-        return describe(error, CRS_ERR_CONFIG, "", 0, "give a whole number from 1 to 1000",
-                        "--seeds '%.64s' does not fit", e->in->extras.seeds);
     if (has_word(experiment_outputs, section->name))
         return reject(e, section->line, error, "give the row another name", "a file of the results is named '%s'",
                       section->name);
@@ -177,10 +186,7 @@ static crs_status make_row(experiment *e, const experiment_section *section, con
     if (row->config.seed > (uint64_t)1 << 52)
         return reject(e, section->line, error, "give a smaller seed", "the row [%s] cannot count its seeds on",
                       section->name);
-    if (crs_config_check(&row->config, error) != CRS_OK)
-        return reject_by(e, section->line, error);
-    row->records = calloc((size_t)row->seeds, sizeof(json_t *));
-    return row->records ? CRS_OK : describe(error, CRS_ERR_MEMORY, "", 0, "free some memory", "out of memory");
+    return CRS_OK;
 }
 
 static crs_status make_rows(experiment *e, crs_error *error) {
@@ -257,12 +263,23 @@ static crs_status check_data(const experiment *e, const experiment_row *row, con
     return CRS_OK;
 }
 
+static crs_status check_content(experiment *e, const experiment_row *row, const char *key, const char *path,
+                                crs_error *error) {
+    return experiment_content_of(e, path, error) ? CRS_OK : reject_by(e, line_of(e, row, key), error);
+}
+
+/* The content of every file is taken here, before it is read to train on: a file that changes in the meantime then
+ * leaves a result that is done again, not one that passes for the new file's. */
 static crs_status check_row(experiment *e, const experiment_row *row, crs_error *error) {
     crs_status status = check_network(e, row, error);
     if (status == CRS_OK)
         status = check_data(e, row, "data", row->data_path, error);
     if (status == CRS_OK && row->test)
         status = check_data(e, row, "test", row->test_path, error);
+    if (status == CRS_OK)
+        status = check_content(e, row, "data", row->data_path, error);
+    if (status == CRS_OK && row->test)
+        status = check_content(e, row, "test", row->test_path, error);
     size_t count;
     const crs_setting *settings = crs_config_settings(&count);
     for (size_t i = 0; status == CRS_OK && i < count; i++) {
@@ -270,8 +287,8 @@ static crs_status check_row(experiment *e, const experiment_row *row, crs_error 
         if (!is_file_setting(&settings[i]))
             continue;
         crs_config_get(&row->config, settings[i].name, path, sizeof path);
-        if (path[0] && !experiment_content_of(e, path, error))
-            status = reject_by(e, line_of(e, row, settings[i].name), error);
+        if (path[0])
+            status = check_content(e, row, settings[i].name, path, error);
     }
     return status;
 }
@@ -284,7 +301,10 @@ crs_status experiment_open(const invocation *in, experiment *e, crs_error *error
     if (status == CRS_OK)
         status = select_rows(e, error);
     for (size_t i = 0; status == CRS_OK && i < e->count; i++)
-        status = check_row(e, &e->rows[i], error);
+        status = finish_row(e, &e->rows[i], error);
+    for (size_t i = 0; status == CRS_OK && i < e->count; i++)
+        if (e->rows[i].selected)
+            status = check_row(e, &e->rows[i], error);
     return status;
 }
 

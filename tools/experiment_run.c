@@ -154,7 +154,7 @@ static crs_status train_and_save(row_run *r, int64_t index) {
         status = training_build(t);
     if (status == CRS_OK)
         status = training_run(t, output);
-    if (status == CRS_OK && (t->history.interrupted || stop_wanted()))
+    if (status == CRS_OK && t->history.interrupted)
         return CRS_ERR_INTERRUPTED;
     if (status == CRS_OK)
         status = evaluate(r);
@@ -183,6 +183,8 @@ static crs_status run_row(experiment *e, experiment_row *row, size_t number, siz
     r.t = (training){.in = e->in, .config = &r.config, .data = row->data_path};
     const crs_device_options options = crs_config_device(&row->config);
     crs_status status = crs_backend_open(row->config.backend, &options, &r.t.backend, error);
+    if (status == CRS_OK && (status = training_check_line(&r.t)) != CRS_OK)
+        *error = r.t.error;
     for (int64_t k = 0; status == CRS_OK && k < row->seeds; k++) {
         if (row->records[k])
             continue;
