@@ -235,9 +235,10 @@ TEST(Experiment, MeanSpreadAndDifferenceFollowFromTheSeeds) {
 
 // A file of vectors whose width can be read in two ways is read in the way that the embedding has.
 TEST(Experiment, VectorsExtendTheVocabularyAsWithTrain) {
-    const std::string settings = "vectors = v.txt\nvectors-vocabulary = on\n";
+    const std::string settings = "vectors = v.txt\nvectors-vocabulary = on\nskip-bad = on\n";
     Experiment x(replaced(defaults, "embedding 4", "embedding 4 frozen") + settings + "[a]\nseeds = 2\n");
-    x.folder.write("v.txt", "7 0.1 0.2 0.3 0.4\n8 0.3 0.2 0.1 0.5\ngood 0.5 0.1 0.2 0.3\nicy 0.2 0.2 0.2 0.2\n");
+    x.folder.write("v.txt",
+                   "damaged 0.1\n7 0.1 0.2 0.3 0.4\n8 0.3 0.2 0.1 0.5\ngood 0.5 0.1 0.2 0.3\nicy 0.2 0.2 0.2 0.2\n");
     Result result = x.run();
     ASSERT_EQ(result.status, 0) << result.err;
     EXPECT_TRUE(has(result.err, "3 more words are in the vectors")) << result.err;
@@ -258,6 +259,19 @@ TEST(Experiment, WithoutGnuplotTheRestIsWritten) {
     ASSERT_EQ(x.run({}).status, 0);
     EXPECT_TRUE(is_file(x.folder / "out/comparison.svg") && is_file(x.folder / "out/a/curves.svg"));
     EXPECT_EQ(x.written("a"), written);
+}
+
+TEST(Experiment, APictureThatFailsKeepsNoTableBack) {
+    Experiment x(defaults + "[a]\n[b]\n");
+    ASSERT_EQ(x.run({}).status, 0);
+    x.folder.write("bin/gnuplot", "#!/bin/sh\nexit 3\n");
+    std::filesystem::permissions(x.folder / "bin/gnuplot", std::filesystem::perms::owner_all);
+    std::vector<std::string> arguments = x.arguments({"--quiet", "--force"});
+    arguments.insert(arguments.begin(), {"env", "PATH=" + (x.folder / "bin") + ":/usr/bin:/bin"});
+    expect_failure(run(arguments), 1, {"gnuplot"});
+    EXPECT_EQ(parse_csv(x.read("results.csv")).at(1).at("seeds_finished"), "1");
+    EXPECT_EQ(count_of(x.read("report.html"), "<svg"), 0U) << "no picture of former results";
+    EXPECT_FALSE(is_file(x.folder / "out/comparison.svg"));
 }
 
 TEST(Experiment, ATrainingThatDivergesIsMarkedAndTheOthersGoOn) {
@@ -466,6 +480,8 @@ TEST(BadFile, IsOneLineWithTheLineAndTheMend) {
         {"[a]\nno equals sign\n", {"x.ini:11", "key = value"}},
         {"[a\nbatch = 2\n", {"x.ini:10", "bracket"}},
         {"[]\n", {"x.ini:10", "empty"}},
+        {"[a] batch = 2\n", {"x.ini:10", "behind the section's name"}},
+        {"[a]\nnote = one\rtwo\n", {"x.ini:11", "control character"}},
         {"[a/b]\n", {"x.ini:10", "'a/b'", "folder"}},
         {"[..]\n", {"x.ini:10", "'..'"}},
         {"[results.md]\n", {"x.ini:10", "results.md"}},

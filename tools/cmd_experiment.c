@@ -60,8 +60,12 @@ static crs_status copy_file(const experiment *e, crs_error *error) {
     const crs_status status = output_open(&out, path, error);
     while (status == CRS_OK && (size = fread(piece, 1, sizeof piece, in)) > 0)
         fwrite(piece, 1, size, out.stream);
+    const int failed = ferror(in);
     fclose(in);
-    return status == CRS_OK ? output_close(&out, error) : status;
+    if (status != CRS_OK || !failed)
+        return status == CRS_OK ? output_close(&out, error) : status;
+    output_discard(&out);
+    return describe(error, CRS_ERR_IO, e->file.path, 0, "check the disk", "cannot be read to its end");
 }
 
 static crs_status prepare_folder(const experiment *e, crs_error *error) {
@@ -78,20 +82,20 @@ static crs_status prepare_folder(const experiment *e, crs_error *error) {
     return copy_file(e, error);
 }
 
+/* The tables do not wait for the pictures, which may fail. */
 crs_status experiment_report(experiment *e, const experiment_row *row, crs_error *error) {
-    crs_status status = CRS_OK;
-    for (size_t i = 0; status == CRS_OK && i < e->count; i++)
-        if (!row || row == &e->rows[i])
-            status = experiment_draw_row(e, &e->rows[i], error);
-    if (status == CRS_OK)
-        status = experiment_draw_comparison(e, error);
-    if (status == CRS_OK)
-        status = experiment_write_markdown(e, error);
+    crs_status status = experiment_write_markdown(e, error);
     if (status == CRS_OK)
         status = experiment_write_csv(e, error);
     if (status == CRS_OK)
         status = experiment_write_seeds_csv(e, error);
-    return status == CRS_OK ? experiment_write_html(e, error) : status;
+    if (status != CRS_OK)
+        return status;
+    for (size_t i = 0; i < e->count; i++)
+        if (!row || row == &e->rows[i] || !e->rows[i].drawn)
+            experiment_draw_row(e, &e->rows[i]);
+    experiment_draw_comparison(e);
+    return experiment_write_html(e, error);
 }
 
 /* The names line up; what is said of each row is one line. */
@@ -132,7 +136,7 @@ static int finish(experiment *e, crs_status status, crs_error *error) {
         return fail(error);
     print_rows(e);
     say(e->in, "wrote %s/report.html, results.md, results.csv, seeds.csv%s", e->folder,
-        e->no_pictures ? "" : ", comparison.svg");
+        e->comparison_drawn ? ", comparison.svg" : "");
     if (status == CRS_ERR_INTERRUPTED) {
         fputs("carousel: interrupted; give the same command again to go on\n", stderr);
         return EXIT_FAILED;
@@ -140,7 +144,7 @@ static int finish(experiment *e, crs_status status, crs_error *error) {
     for (size_t i = 0; i < e->count; i++)
         if (e->rows[i].failure[0])
             return EXIT_FAILED;
-    return EXIT_DONE;
+    return e->pictures_failed ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int run(experiment *e) {

@@ -62,6 +62,7 @@ typedef struct experiment_row {
     int64_t seeds;
     double published[MEASURES]; /* NaN: none */
     int selected;               /* by --only */
+    int drawn;                  /* its curves, from the records it has now */
     json_t **records;           /* [seeds], of the finished ones; else NULL */
     char failure[1024];         /* of a training that ended without a result, or "" */
 } experiment_row;
@@ -81,7 +82,9 @@ typedef struct experiment {
     experiment_row *rows; /* [count] */
     size_t content_count;
     experiment_content *contents;
-    int no_pictures; /* not wanted, or there is no gnuplot */
+    int no_pictures;      /* not wanted, or there is no gnuplot */
+    int pictures_failed;  /* one or more, otherwise than for want of gnuplot */
+    int comparison_drawn; /* from the records that there are now */
 } experiment;
 
 /* Reads in->arguments[0], applies the options to the selected rows, checks settings, and of the selected rows model
@@ -119,9 +122,9 @@ crs_status experiment_report(experiment *e, const experiment_row *row, crs_error
 
 /* ---- experiment_pictures.c, experiment_tables.c, experiment_html.c ---- */
 
-/* ROW/curves.svg and comparison.svg. */
-crs_status experiment_draw_row(experiment *e, const experiment_row *row, crs_error *error);
-crs_status experiment_draw_comparison(experiment *e, crs_error *error);
+/* ROW/curves.svg and comparison.svg. What fails is said, and kept in e. */
+void experiment_draw_row(experiment *e, experiment_row *row);
+void experiment_draw_comparison(experiment *e);
 crs_status experiment_write_markdown(const experiment *e, crs_error *error);
 crs_status experiment_write_csv(const experiment *e, crs_error *error);       /* results.csv */
 crs_status experiment_write_seeds_csv(const experiment *e, crs_error *error); /* seeds.csv */

@@ -43,8 +43,11 @@ static int add_section(reading *r, const char *line) {
     experiment_file *file = r->file;
     const char *end = strchr(line, ']');
     const size_t size = end ? (size_t)(end - line - 1) : 0;
+    const char *rest = end ? end + 1 + strspn(end + 1, " \t\r\n") : "";
     if (!end)
         return reject(r, "write [name]", "the section's name has no closing bracket%s", "");
+    if (*rest && *rest != ';')
+        return reject(r, "begin a new line behind the bracket", "text behind the section's name%s", "");
     if (size == 0 || size >= LONGEST_NAME)
         return reject(r, "give it a name of 1 to 47 bytes", "the section's name is empty or too long%s", "");
     if (file->count >= MOST_SECTIONS)
@@ -79,7 +82,7 @@ static int check_line(reading *r, char *line, size_t size, int cut) {
     if (cut)
         return reject(r, "go on in the next line, indented", "the line is too long%s", "");
     for (const char *at = start; *at; at++)
-        if (((unsigned char)*at < 0x20 && !strchr("\t\r\n", *at)) || *at == 0x7f)
+        if (((unsigned char)*at < 0x20 && !strchr("\t\r\n", *at)) || *at == 0x7f || (*at == '\r' && at[1] != '\n'))
             return reject(r, "give a text file", "a control character%s", "");
     if (!is_valid_utf8(line))
         return reject(r, "save the file as UTF-8", "not UTF-8%s", "");

@@ -73,7 +73,7 @@ static char *read_text(const char *path) {
     return text;
 }
 
-/* A picture that is not there was announced when it could not be drawn. */
+/* Only pictures that were drawn now: older ones may show what is no longer so. */
 static void put_picture(FILE *out, const char *path, const char *what, size_t number) {
     char *text = read_text(path);
     const char *at = text ? strstr(text, "<svg") : NULL;
@@ -191,7 +191,8 @@ static void put_row(FILE *out, const experiment *e, size_t index) {
     }
     put_seeds(out, row);
     experiment_path(e, row, -1, "curves.svg", path);
-    put_picture(out, path, "loss and accuracy over epochs", index + 1);
+    if (row->drawn)
+        put_picture(out, path, "loss and accuracy over epochs", index + 1);
 }
 
 static void put_page(FILE *out, const experiment *e, char cells[][CELL]) {
@@ -215,7 +216,8 @@ static void put_page(FILE *out, const experiment *e, char cells[][CELL]) {
     put_results(out, e, cells);
     put_published(out, e);
     snprintf(path, sizeof path, "%s/comparison.svg", e->folder);
-    put_picture(out, path, "the rows compared", 0);
+    if (e->comparison_drawn)
+        put_picture(out, path, "the rows compared", 0);
     for (size_t i = 0; i < e->count; i++)
         put_row(out, e, i);
     fputs("</body>\n</html>\n", out);

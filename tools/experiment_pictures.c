@@ -183,30 +183,37 @@ static void write_comparison(FILE *script, const void *user) {
 
 /* ---- drawing ---- */
 
-/* Without gnuplot the rest is as good. */
-static crs_status tolerate(experiment *e, crs_status status, crs_error *error) {
-    if (status != CRS_ERR_UNSUPPORTED)
-        return status;
-    fail(error);
-    e->no_pictures = 1;
-    return CRS_OK;
+/* Returns 1 where the picture is there. Without gnuplot the rest is as good; any other failure shows in the exit status
+ * at the end. Either is said once. */
+static int is_drawn(experiment *e, crs_status status, const crs_error *error) {
+    if (status == CRS_OK)
+        return 1;
+    if (!e->no_pictures && !e->pictures_failed)
+        fail(error);
+    if (status == CRS_ERR_UNSUPPORTED)
+        e->no_pictures = 1;
+    else
+        e->pictures_failed = 1;
+    return 0;
 }
 
-crs_status experiment_draw_row(experiment *e, const experiment_row *row, crs_error *error) {
+void experiment_draw_row(experiment *e, experiment_row *row) {
     char path[600];
+    crs_error error;
     if (e->no_pictures || !experiment_first_record(row))
-        return CRS_OK;
+        return;
     experiment_path(e, row, -1, "curves.svg", path);
-    return tolerate(e, draw_picture(path, write_row, row, error), error);
+    row->drawn = is_drawn(e, draw_picture(path, write_row, row, &error), &error);
 }
 
-crs_status experiment_draw_comparison(experiment *e, crs_error *error) {
+void experiment_draw_comparison(experiment *e) {
     char path[600];
+    crs_error error;
     int any = 0;
     for (size_t i = 0; i < e->count; i++)
         any |= experiment_first_record(&e->rows[i]) != NULL;
     if (e->no_pictures || !any)
-        return CRS_OK;
+        return;
     snprintf(path, sizeof path, "%s/comparison.svg", e->folder);
-    return tolerate(e, draw_picture(path, write_comparison, e, error), error);
+    e->comparison_drawn = is_drawn(e, draw_picture(path, write_comparison, e, &error), &error);
 }

@@ -56,6 +56,9 @@ static crs_status prepare_folder(const row_run *r, int64_t index, crs_error *err
     remove_leftovers(path);
     experiment_path(r->e, r->row, -1, "curves.svg", path);
     (void)unlink(path);
+    snprintf(path, sizeof path, "%s/comparison.svg", r->e->folder);
+    (void)unlink(path);
+    r->row->drawn = r->e->comparison_drawn = 0;
     experiment_path(r->e, r->row, index, "result.json", path);
     return unlink(path) == 0 || errno == ENOENT ? CRS_OK : describe_io(error, path, errno);
 }

@@ -20,9 +20,18 @@ static int run_gnuplot(int script, int picture) {
     posix_spawn_file_actions_adddup2(&actions, script, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, picture, STDOUT_FILENO);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    /* In a group of its own, so that Ctrl-C ends the command's work and not a picture. */
+    posix_spawnattr_t attributes;
+    if (posix_spawnattr_init(&attributes) != 0) {
+        posix_spawn_file_actions_destroy(&actions);
+        return -ENOMEM;
+    }
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&attributes, 0);
     pid_t child;
     char name[] = "gnuplot", *arguments[] = {name, NULL};
-    int reason = posix_spawnp(&child, name, &actions, NULL, arguments, environ);
+    int reason = posix_spawnp(&child, name, &actions, &attributes, arguments, environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     if (reason != 0)
         return -reason;
