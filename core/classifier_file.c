@@ -28,7 +28,7 @@ static size_t tensors_in_file(const crs_model *model) {
 }
 
 static double *largest_tensor(const crs_model *model, crs_error *error) {
-    int64_t largest = 0;
+    int64_t largest = 1;
     for (size_t i = 0; i < model->tensor_count; i++)
         largest = model->tensors[i].size > largest ? model->tensors[i].size : largest;
     double *values = malloc((size_t)largest * sizeof *values);

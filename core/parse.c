@@ -282,9 +282,9 @@ crs_status crs__parse_model(const char *line, crs__spec specs[CRS__LAYERS_MAX], 
 }
 
 int64_t crs_model_line_outputs(const char *line) {
-    crs__spec specs[CRS__LAYERS_MAX];
-    size_t count;
-    if (crs__parse_model(line, specs, &count, NULL) != CRS_OK)
+    crs__spec specs[CRS__LAYERS_MAX] = {{0}};
+    size_t count = 0;
+    if (crs__parse_model(line, specs, &count, NULL) != CRS_OK || count == 0)
         return 0;
     return specs[count - 1].type == &crs__layer_dense ? (int64_t)specs[count - 1].number : 0;
 }
