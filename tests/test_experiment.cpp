@@ -531,6 +531,22 @@ TEST(BadFolder, LosesNothing) {
     expect_failure(run({command, "experiment", x.folder / "x.ini", "-o", x.folder / "no/such"}), 1, {"no/such"});
 }
 
+TEST(BadFolder, OfAnotherFileIsLeftAlone) {
+    Experiment x(defaults + "[a]\n");
+    EXPECT_EQ(x.run().status, 0);
+    const std::string table = x.read("results.md");
+    x.folder.write("y.ini", defaults + "[b]\n");
+    const auto run_file = [&x](const std::string &ini) {
+        return ::run({command, "experiment", x.folder / ini, "-o", x.folder / "out", "--data-dir", x.folder.path,
+                      "--no-curves", "--quiet"});
+    };
+    expect_failure(run_file("y.ini"), 1, {"out", "another file", "x.ini", "--output"});
+    EXPECT_EQ(x.read("results.md"), table);
+    expect_failure(run_file("out/experiment.ini"), 1, {"experiment.ini", "lies in the folder of results", "--output"});
+    std::filesystem::rename(x.folder / "x.ini", x.folder / "moved.ini");
+    EXPECT_EQ(run_file("moved.ini").status, 0) << "a file that was moved is the same";
+}
+
 TEST(BadFolder, AFullDiskIsToldAndTheSameCommandGoesOn) {
     Experiment x(defaults + "[a]\n[b]\n");
     RunOptions full;

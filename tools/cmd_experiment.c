@@ -4,14 +4,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char experiment_outputs[] = "report.html|results.md|results.csv|seeds.csv|comparison.svg|experiment.ini";
-static const char copy_name[] = "experiment.ini"; /* in the folder of results: the file they came from */
+const char experiment_outputs[] = "report.html|results.md|results.csv|seeds.csv|comparison.svg|experiment.ini|"
+                                  "experiment.source";
+/* In the folder of results: the file they came from, and where it stood. */
+static const char copy_name[] = "experiment.ini", source_name[] = "experiment.source";
 
 /* --output, or the file's name without .ini, here. */
 static crs_status name_folder(experiment *e, crs_error *error) {
@@ -68,6 +72,35 @@ static crs_status copy_file(const experiment *e, crs_error *error) {
     return describe(error, CRS_ERR_IO, e->file.path, 0, "check the disk", "cannot be read to its end");
 }
 
+/* That the folder's results, if there are any, came from the same file; another one's would be overwritten. A file that
+ * was moved is the same: where it stood there is none now. */
+static crs_status check_source(const experiment *e, crs_error *error) {
+    char path[600], source[PATH_MAX], folder[PATH_MAX], former[PATH_MAX] = "";
+    output_file out;
+    if (!realpath(e->file.path, source) || !realpath(e->folder, folder))
+        return describe_io(error, e->file.path, errno);
+    const size_t size = strlen(folder);
+    if (strncmp(source, folder, size) == 0 && source[size] == '/')
+        return describe(error, CRS_ERR_EXISTS, e->file.path, 0, "give another folder to --output",
+                        "lies in the folder of results, where it could be overwritten");
+    snprintf(path, sizeof path, "%s/%s", e->folder, source_name);
+    FILE *marker = fopen(path, "r");
+    if (marker) {
+        if (!fgets(former, sizeof former, marker))
+            former[0] = '\0';
+        fclose(marker);
+        former[strcspn(former, "\n")] = '\0';
+    }
+    if (former[0] && strcmp(former, source) != 0 && access(former, F_OK) == 0)
+        return describe(error, CRS_ERR_EXISTS, e->folder, 0, "give another folder to --output",
+                        "has the results of another file, %.300s", former);
+    const crs_status status = output_open(&out, path, error);
+    if (status != CRS_OK)
+        return status;
+    fprintf(out.stream, "%s\n", source);
+    return output_close(&out, error);
+}
+
 static crs_status prepare_folder(const experiment *e, crs_error *error) {
     struct stat info;
     if (mkdir(e->folder, 0777) != 0 && errno != EEXIST)
@@ -79,7 +112,8 @@ static crs_status prepare_folder(const experiment *e, crs_error *error) {
     if (!is_ours(e->folder))
         return describe(error, CRS_ERR_EXISTS, e->folder, 0, "give another name to --output",
                         "has other files in it than an experiment's");
-    return copy_file(e, error);
+    const crs_status status = check_source(e, error);
+    return status == CRS_OK ? copy_file(e, error) : status;
 }
 
 /* The tables do not wait for the pictures, which may fail. */
