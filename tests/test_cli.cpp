@@ -21,14 +21,6 @@ const std::vector<std::string> small_model = {"--model",         "embedding 16 |
                                               "--threads",       "1",
                                               "--seed",          "2"};
 
-#if defined(__SANITIZE_THREAD__)
-constexpr bool under_thread_sanitizer = true;
-#elif defined(__has_feature)
-constexpr bool under_thread_sanitizer = __has_feature(thread_sanitizer);
-#else
-constexpr bool under_thread_sanitizer = false;
-#endif
-
 std::vector<std::string> train_arguments(const std::string &data, const std::string &model,
                                          const std::vector<std::string> &more = {}) {
     std::vector<std::string> arguments = {"train", data, "-o", model, "--no-curves", "--quiet"};

@@ -548,6 +548,8 @@ TEST(BadFolder, OfAnotherFileIsLeftAlone) {
 }
 
 TEST(BadFolder, AFullDiskIsToldAndTheSameCommandGoesOn) {
+    if (under_thread_sanitizer)
+        GTEST_SKIP() << "the sanitizer itself needs a larger file";
     Experiment x(defaults + "[a]\n[b]\n");
     RunOptions full;
     full.file_limit = 600; // enough for the copy of the file, not for a model

@@ -13,6 +13,15 @@
 #include <string>
 #include <vector>
 
+/* Which needs a file larger than any bound on the size of files that a test would set. */
+#if defined(__SANITIZE_THREAD__)
+constexpr bool under_thread_sanitizer = true;
+#elif defined(__has_feature)
+constexpr bool under_thread_sanitizer = __has_feature(thread_sanitizer);
+#else
+constexpr bool under_thread_sanitizer = false;
+#endif
+
 inline Result carousel(std::vector<std::string> arguments, const RunOptions &options = {}) {
     arguments.insert(arguments.begin(), CRS_COMMAND);
     return run(arguments, options);
