@@ -2,7 +2,7 @@
 #include "live.cuh"
 #include "matrix.cuh"
 
-/* Between [T,B,F] and [B,T*F]. At most 40 registers. */
+/* Between [T,B,F] and [B,T*F]. At most 48 registers. */
 static __global__ void flatten(crs_steps steps, int64_t F, bool forward, const float *__restrict__ from,
                                float *__restrict__ to) {
     for (int64_t row = matrix_walk::first_row(); row < steps.T * steps.B; row += matrix_walk::row_stride()) {

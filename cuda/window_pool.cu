@@ -69,14 +69,14 @@ static __device__ __forceinline__ float window_mean(const crs_window_pool &a, co
 }
 
 /* At most 64 registers. */
-static __global__ void window_pool_forward(crs_window_pool a) {
+template <bool MEAN> static __global__ void window_pool_forward(crs_window_pool a) {
     const int64_t F = a.F, B = a.steps.B, columns = a.P_out * F;
     for (int64_t row = matrix_walk::first_row(); row < a.T_out * B; row += matrix_walk::row_stride()) {
         const int64_t b = row % B;
         const window_part steps = steps_there(a, row / B, b);
         for (int64_t c = matrix_walk::first_column(); c < columns; c += matrix_walk::column_stride()) {
             const window_part positions = positions_there(a, c / F);
-            if (a.mean)
+            if (MEAN)
                 ((float *)a.y)[row * columns + c] = window_mean(a, steps, positions, b, c % F);
             else
                 window_maximum(a, steps, positions, b, c % F, row * columns + c);
@@ -85,7 +85,8 @@ static __global__ void window_pool_forward(crs_window_pool a) {
 }
 
 crs_status cuda_window_pool_forward(crs_device *device, const crs_window_pool *a) {
-    return cuda_launch_matrix(device, a->T_out * a->steps.B, a->P_out * a->F, window_pool_forward, *a);
+    const auto kernel = a->mean ? window_pool_forward<true> : window_pool_forward<false>;
+    return cuda_launch_matrix(device, a->T_out * a->steps.B, a->P_out * a->F, kernel, *a);
 }
 
 /* The windows that an input lies in, along one axis: `count` of them, the first one and those that follow a pace apart.
@@ -94,16 +95,20 @@ struct window_holders {
     int64_t first, count;
 };
 
-/* For the inputs 0..n-1 of an axis with so many outputs. From one i to the next a window starts earlier: the last one
- * found is the first. At most 48 registers. */
-static __global__ void find_holders(crs_window window, int axis, int64_t n, int64_t outputs, window_holders *found) {
-    const int64_t stride = window.stride[axis], dilation = window.dilation[axis];
-    for (int64_t input = cuda_first(); input < n; input += cuda_stride()) {
+/* One axis of a crs_window, of so many inputs and outputs. */
+struct window_axis {
+    int64_t size, stride, dilation, before, inputs, outputs;
+};
+
+/* Of all inputs of an axis. From one i to the next a window starts earlier: the last one found is the first.
+ * At most 32 registers. */
+static __global__ void find_holders(window_axis axis, window_holders *found) {
+    for (int64_t input = cuda_first(); input < axis.inputs; input += cuda_stride()) {
         window_holders holders = {0, 0};
-        int64_t start = input + window.before[axis];
-        for (int64_t i = 0; i < window.size[axis] && start >= 0; i++, start -= dilation) {
-            const int64_t output = start / stride;
-            if (output * stride == start && output < outputs) {
+        int64_t start = input + axis.before;
+        for (int64_t i = 0; i < axis.size && start >= 0; i++, start -= axis.dilation) {
+            const int64_t output = start / axis.stride;
+            if (output * axis.stride == start && output < axis.outputs) {
                 holders.first = output;
                 holders.count++;
             }
@@ -119,6 +124,7 @@ struct window_sources {
 };
 
 /* The gradient of feature f of the input (t, p) of row b. Windows come in the order of their steps, then positions. */
+template <bool MEAN>
 static __device__ __forceinline__ float input_gradient(const crs_window_pool &a, const window_sources &from, int64_t t,
                                                        int64_t b, int64_t p, int64_t f) {
     const window_holders steps = from.steps[t], positions = from.positions[p];
@@ -130,7 +136,7 @@ static __device__ __forceinline__ float input_gradient(const crs_window_pool &a,
         for (int64_t j = 0; j < positions.count; j++) {
             const int64_t q = positions.first + j * from.position_pace;
             const float dy = ((const float *)a.dy)[row + q * a.F];
-            if (a.mean)
+            if (MEAN)
                 sum += dy / (float)(steps_there(a, u, b).count * positions_there(a, q).count);
             else if (a.argmax[row + q * a.F] == number)
                 sum += dy;
@@ -139,35 +145,42 @@ static __device__ __forceinline__ float input_gradient(const crs_window_pool &a,
     return sum;
 }
 
-/* At most 64 registers. */
-static __global__ void window_pool_backward(crs_window_pool a, window_sources from) {
+/* At most 80 registers. */
+template <bool MEAN> static __global__ void window_pool_backward(crs_window_pool a, window_sources from) {
     const int64_t F = a.F, B = a.steps.B, columns = a.P * F;
     for (int64_t row = matrix_walk::first_row(); row < a.steps.T * B; row += matrix_walk::row_stride()) {
         const int64_t t = row / B, b = row % B;
         const bool is_live = live_steps(a.steps, b).contains(t);
         for (int64_t c = matrix_walk::first_column(); c < columns; c += matrix_walk::column_stride())
-            ((float *)a.dx)[row * columns + c] = is_live ? input_gradient(a, from, t, b, c / F, c % F) : 0;
+            ((float *)a.dx)[row * columns + c] = is_live ? input_gradient<MEAN>(a, from, t, b, c / F, c % F) : 0;
     }
 }
 
+static window_axis axis_of(const crs_window &window, int axis, int64_t inputs, int64_t outputs) {
+    return {window.size[axis], window.stride[axis], window.dilation[axis], window.before[axis], inputs, outputs};
+}
+
 /* Windows that hold the same input start whole strides and whole dilations apart. */
-static int64_t holders_pace(const crs_window &window, int axis) {
-    int64_t divisor = window.dilation[axis], rest = window.stride[axis];
+static int64_t holders_pace(const window_axis &axis) {
+    int64_t divisor = axis.dilation, rest = axis.stride;
     while (rest) {
         const int64_t next = divisor % rest;
         divisor = rest;
         rest = next;
     }
-    return window.dilation[axis] / divisor;
+    return axis.dilation / divisor;
 }
 
 crs_status cuda_window_pool_backward(crs_device *device, const crs_window_pool *a) {
     const int64_t T = a->steps.T, P = a->P;
+    const window_axis time = axis_of(a->window, TIME, T, a->T_out);
+    const window_axis positions = axis_of(a->window, POSITIONS, P, a->P_out);
     void *scratch;
     CRS_TRY(cuda_scratch(device, (size_t)(T + P) * sizeof(window_holders), &scratch));
-    window_holders *steps = (window_holders *)scratch, *positions = steps + T;
-    CRS_TRY(cuda_launch_over(device, T, find_holders, a->window, (int)TIME, T, a->T_out, steps));
-    CRS_TRY(cuda_launch_over(device, P, find_holders, a->window, (int)POSITIONS, P, a->P_out, positions));
-    const window_sources from = {steps, positions, holders_pace(a->window, TIME), holders_pace(a->window, POSITIONS)};
-    return cuda_launch_matrix(device, T * a->steps.B, P * a->F, window_pool_backward, *a, from);
+    window_holders *found = (window_holders *)scratch;
+    CRS_TRY(cuda_launch_over(device, T, find_holders, time, found));
+    CRS_TRY(cuda_launch_over(device, P, find_holders, positions, found + T));
+    const window_sources from = {found, found + T, holders_pace(time), holders_pace(positions)};
+    const auto kernel = a->mean ? window_pool_backward<true> : window_pool_backward<false>;
+    return cuda_launch_matrix(device, T * a->steps.B, P * a->F, kernel, *a, from);
 }
