@@ -198,7 +198,7 @@ crs_status cuda_batch_norm_forward(crs_device *device, const crs_batch_norm *a) 
 /* ---- backward ---- */
 
 /* dx = gamma scale (dy - mean of dy - normal x times mean of dy normal x): mean and variance depend on x as well.
- * At most 64 registers. */
+ * At most 80 registers. */
 static __global__ void input_gradients(int64_t rows, batch_rows source, crs_batch_norm a,
                                        const float2 *__restrict__ means) {
     const float *__restrict__ x = (const float *)a.x, *__restrict__ dy = (const float *)a.dy;

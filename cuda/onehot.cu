@@ -164,7 +164,7 @@ static __global__ void sum_columns(crs_conv a, cuda_sorted sorted, int64_t slice
     }
 }
 
-/* dW[o,column] += sum over slices of partial[slice,column,o]. At most 48 registers. */
+/* dW[o,column] += sum over slices of partial[slice,column,o]. At most 64 registers. */
 static __global__ void add_weight_slices(int64_t slices, int64_t O, int64_t columns, const double *__restrict__ partial,
                                          float *__restrict__ dW) {
     for (int64_t c = matrix_walk::first_row(); c < columns; c += matrix_walk::row_stride())

@@ -68,7 +68,7 @@ static __device__ __forceinline__ float window_mean(const crs_window_pool &a, co
     return count ? (float)(sum / (double)count) : 0;
 }
 
-/* At most 64 registers. */
+/* At most 104 registers. */
 template <bool MEAN> static __global__ void window_pool_forward(crs_window_pool a) {
     const int64_t F = a.F, B = a.steps.B, columns = a.P_out * F;
     for (int64_t row = matrix_walk::first_row(); row < a.T_out * B; row += matrix_walk::row_stride()) {
@@ -145,7 +145,7 @@ static __device__ __forceinline__ float input_gradient(const crs_window_pool &a,
     return sum;
 }
 
-/* At most 80 registers. */
+/* At most 120 registers. */
 template <bool MEAN> static __global__ void window_pool_backward(crs_window_pool a, window_sources from) {
     const int64_t F = a.F, B = a.steps.B, columns = a.P * F;
     for (int64_t row = matrix_walk::first_row(); row < a.steps.T * B; row += matrix_walk::row_stride()) {
