@@ -1,7 +1,7 @@
 /* Convolution over time and positions, and its backward, as matrix products. For each output the inputs in its window
  * are gathered into a row of columns, zeros for what is not there, and the rows are multiplied by W. The input's
  * gradient is gathered alike: for each input the gradients of the outputs that see it. Columns stand for a chunk of the
- * rows at a time, so that the scratch does not grow with the picture. */
+ * rows at a time, so that what is gathered does not grow with the picture. */
 #include "conv.cuh"
 
 #include "activation.cuh"

@@ -125,14 +125,16 @@ crs_status experiment_report(experiment *e, const experiment_row *row, crs_error
 /* ROW/curves.svg and comparison.svg. What fails is said, and kept in e. */
 void experiment_draw_row(experiment *e, experiment_row *row);
 void experiment_draw_comparison(experiment *e);
+enum { CELL = 1600 }; /* bytes of a table's cell */
+/* Writes a page of the results into the folder; `put` is given room for a row's cells. */
+typedef void (*experiment_page)(FILE *out, const experiment *e, char (*cells)[CELL]);
+crs_status experiment_write_page(const experiment *e, const char *name, experiment_page put, crs_error *error);
 crs_status experiment_write_markdown(const experiment *e, crs_error *error);
 crs_status experiment_write_csv(const experiment *e, crs_error *error);       /* results.csv */
 crs_status experiment_write_seeds_csv(const experiment *e, crs_error *error); /* seeds.csv */
 crs_status experiment_write_html(const experiment *e, crs_error *error);
 
 /* ---- experiment_text.c: cells of the tables ---- */
-
-enum { CELL = 1600 };
 
 /* "epochs=30 batch=4": settings other than the defaults that no column of their own shows. */
 void experiment_settings_text(const experiment_row *row, char text[CELL]);

@@ -224,17 +224,5 @@ static void put_page(FILE *out, const experiment *e, char cells[][CELL]) {
 }
 
 crs_status experiment_write_html(const experiment *e, crs_error *error) {
-    char path[600];
-    output_file out;
-    char(*cells)[CELL] = calloc(MOST_CELLS, CELL);
-    snprintf(path, sizeof path, "%s/report.html", e->folder);
-    if (!cells)
-        return describe(error, CRS_ERR_MEMORY, path, 0, "free some memory", "out of memory");
-    crs_status status = output_open(&out, path, error);
-    if (status == CRS_OK) {
-        put_page(out.stream, e, cells);
-        status = output_close(&out, error);
-    }
-    free(cells);
-    return status;
+    return experiment_write_page(e, "report.html", put_page, error);
 }

@@ -89,20 +89,24 @@ static void put_markdown_file(FILE *out, const experiment *e, char cells[][CELL]
     put_notes(out, e);
 }
 
-crs_status experiment_write_markdown(const experiment *e, crs_error *error) {
+crs_status experiment_write_page(const experiment *e, const char *name, experiment_page put, crs_error *error) {
     char path[600];
     output_file out;
     char(*cells)[CELL] = calloc(MOST_CELLS, CELL);
-    snprintf(path, sizeof path, "%s/results.md", e->folder);
+    snprintf(path, sizeof path, "%s/%s", e->folder, name);
     if (!cells)
         return describe(error, CRS_ERR_MEMORY, path, 0, "free some memory", "out of memory");
     crs_status status = output_open(&out, path, error);
     if (status == CRS_OK) {
-        put_markdown_file(out.stream, e, cells);
+        put(out.stream, e, cells);
         status = output_close(&out, error);
     }
     free(cells);
     return status;
+}
+
+crs_status experiment_write_markdown(const experiment *e, crs_error *error) {
+    return experiment_write_page(e, "results.md", put_markdown_file, error);
 }
 
 /* ---- CSV ---- */
