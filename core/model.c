@@ -1,4 +1,5 @@
-/* Building a network from its line, and looking at it. Running it is run.c; the layers themselves are in layers/. */
+/* Building a network from its line. Looking at it is model_info.c, running it run.c; the layers themselves are in
+ * layers/. */
 #include "fail.h"
 #include "network.h"
 
@@ -220,15 +221,6 @@ static crs_status check_outputs(crs_model *model, crs_error *error) {
     return crs__fail(error, CRS_ERR_ARGUMENT, "loss number %d", "take one of crs_loss_choice", model->task.loss);
 }
 
-/* Trained values of a layer. */
-static int64_t trainable_of(const crs_model *model, size_t index) {
-    const crs__layer *layer = &model->layers[index];
-    int64_t sum = 0;
-    for (size_t i = layer->tensors; i < layer->tensors + layer->tensor_count; i++)
-        sum += model->tensors[i].trainable ? model->tensors[i].size : 0;
-    return sum;
-}
-
 static void lay_out_block(crs_model *model) {
     int64_t offset = 0;
     for (int trainable = 1; trainable >= 0; trainable--) {
@@ -241,7 +233,7 @@ static void lay_out_block(crs_model *model) {
             model->trainable = offset;
     }
     model->parameters = offset;
-    while (model->first_trained + 1 < model->layer_count && trainable_of(model, model->first_trained) == 0)
+    while (model->first_trained + 1 < model->layer_count && crs__layer_trainable(model, model->first_trained) == 0)
         model->first_trained++;
 }
 
@@ -365,63 +357,4 @@ void crs_model_free(crs_model *model) {
     model->ops->free(model->device, model->state);
     model->ops->free(model->device, model->prediction);
     free_design(model);
-}
-
-/* ---- looking ---- */
-
-size_t crs_model_layers(const crs_model *model) {
-    return model->layer_count;
-}
-
-crs_layer_info crs_model_layer(const crs_model *model, size_t index) {
-    const crs__layer *layer = &model->layers[index];
-    crs_layer_info info = {.kind = layer->type->kind, .text = layer->text};
-    info.shape[info.rank++] = -1;
-    if (layer->out_time)
-        info.shape[info.rank++] = -1;
-    if (layer->out_positions)
-        info.shape[info.rank++] = layer->out_positions;
-    info.shape[info.rank++] = layer->out_positions ? layer->out / layer->out_positions : layer->out;
-    for (size_t i = layer->tensors; i < layer->tensors + layer->tensor_count; i++)
-        info.parameters += model->tensors[i].size;
-    info.trainable = trainable_of(model, index);
-    return info;
-}
-
-size_t crs_model_tensors(const crs_model *model) {
-    return model->tensor_count;
-}
-
-crs_tensor_info crs_model_tensor(const crs_model *model, size_t index) {
-    const crs__tensor *tensor = &model->tensors[index];
-    return (crs_tensor_info){.name = tensor->name,
-                             .shape = {tensor->shape[0], tensor->shape[1], tensor->shape[2], tensor->shape[3]},
-                             .rank = tensor->rank,
-                             .size = tensor->size,
-                             .offset = tensor->offset,
-                             .trainable = tensor->trainable};
-}
-
-int64_t crs_model_parameters(const crs_model *model) {
-    return model->parameters;
-}
-
-int64_t crs_model_trainable(const crs_model *model) {
-    return model->trainable;
-}
-
-int64_t crs_model_outputs(const crs_model *model) {
-    return model->outputs;
-}
-
-int crs_model_needs_full_length(const crs_model *model, int padded_in_front) {
-    return model->full_length || (padded_in_front && model->full_length_in_front);
-}
-
-const char *crs_model_line(const crs_model *model) {
-    return model->line;
-}
-
-crs_backend *crs_model_backend(const crs_model *model) {
-    return model->backend;
 }

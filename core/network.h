@@ -51,6 +51,9 @@ struct crs_model {
 crs_status crs__model_create(const char *line, const crs_model_task *task, crs_backend *backend, int initialise,
                              crs_model **model, crs_error *error);
 
+/* Trained values of a layer. */
+int64_t crs__layer_trainable(const crs_model *model, size_t index);
+
 /* Values [tensor->size] of one tensor, from and to double. Download waits. */
 crs_status crs__model_get_values(crs_model *model, const void *block, int64_t offset, int64_t size, double *values);
 crs_status crs__model_set_values(crs_model *model, int64_t offset, int64_t size, const double *values);
