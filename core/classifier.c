@@ -102,19 +102,23 @@ static crs_status predict(crs_model *model, crs__batches *batches, float *probab
     return status;
 }
 
+crs_status crs_predict(crs_model *model, const crs_config *config, const crs_dataset *dataset, float *probabilities,
+                       float *logits, crs_error *error) {
+    crs__batches batches;
+    CRS_TRY(crs__evaluation_batches(model, config, dataset, NULL, 0, &batches, error));
+    const crs_status status = predict(model, &batches, probabilities, logits, error);
+    crs__batches_free(&batches);
+    return status;
+}
+
 crs_status crs_classifier_predict(crs_classifier *classifier, const char *const *texts, size_t count,
                                   float *probabilities, float *logits, crs_error *error) {
     if (count == 0)
         return CRS_OK;
     crs_dataset *dataset = NULL;
-    crs__batches batches;
     CRS_TRY(encode(classifier, texts, count, &dataset, error));
-    crs_status status =
-        crs__evaluation_batches(classifier->model, &classifier->config, dataset, NULL, 0, &batches, error);
-    if (status == CRS_OK) {
-        status = predict(classifier->model, &batches, probabilities, logits, error);
-        crs__batches_free(&batches);
-    }
+    const crs_status status =
+        crs_predict(classifier->model, &classifier->config, dataset, probabilities, logits, error);
     crs_dataset_free(dataset);
     return status;
 }

@@ -4,6 +4,7 @@
 #include <carousel/config.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <unistd.h>
@@ -390,6 +391,92 @@ TEST(Predict, JsonIsOneObject) {
     EXPECT_EQ(json_array_size(json_object_get(
                   parse(carousel({"predict", trained(), "--quiet", "--json"}, piped).out).get(), "predictions")),
               0U);
+}
+
+// ---- several models ----
+
+// Of the phrases, but with another vocabulary and network.
+const std::string &trained_otherwise() {
+    static Folder folder;
+    static std::string path;
+    if (path.empty()) {
+        path = folder / "other.safetensors";
+        const Result result = carousel({"train", phrases, "-o", path, "--no-curves", "--quiet", "--ngrams", "2",
+                                        "--model", "embedding 8 | mean | dense", "--epochs", "5", "--threads", "1"});
+        EXPECT_EQ(result.status, 0) << result.err;
+    }
+    return path;
+}
+
+double probability_of(const json_t *prediction, const std::string &label) {
+    const json_t *labels = json_object_get(prediction, "labels"), *one;
+    size_t i;
+    json_array_foreach(labels, i, one) {
+        if (json_string_value(json_object_get(one, "label")) == label)
+            return json_real_value(json_object_get(one, "probability"));
+    }
+    ADD_FAILURE() << "no probability of " << label;
+    return NAN;
+}
+
+TEST(With, ProbabilitiesAreTheMeanOfAllModels) {
+    const std::string third = trained_otherwise();
+    RunOptions piped;
+    for (const std::string &line : lines(read_file(phrases_test)))
+        piped.input += line.substr(2) + "\n";
+    const auto predictions = [&](const std::vector<std::string> &models) {
+        std::vector<std::string> arguments = {"predict", models[0], "--quiet", "--json", "--top", "2"};
+        for (size_t i = 1; i < models.size(); i++)
+            arguments.insert(arguments.end(), {"--with", models[i]});
+        return parse(carousel(arguments, piped).out);
+    };
+    const Json one = predictions({trained()}), two = predictions({trained_otherwise()});
+    const Json mean = predictions({trained(), trained_otherwise(), third});
+    const auto row = [](const Json &all, size_t i) {
+        return json_array_get(json_object_get(all.get(), "predictions"), i);
+    };
+    const std::vector<std::string> test_rows = lines(read_file(phrases_test));
+    double loss = 0, right = 0;
+    for (size_t i = 0; i < test_rows.size(); i++) {
+        for (const char *label : {"0", "1"})
+            EXPECT_NEAR(probability_of(row(mean, i), label),
+                        (probability_of(row(one, i), label) + 2 * probability_of(row(two, i), label)) / 3, 1e-6);
+        const double p = probability_of(row(mean, i), test_rows[i].substr(0, 1));
+        loss -= std::log(p);
+        right += p > 0.5;
+    }
+    // eval's figures are those of the same probabilities.
+    const Result evaluated = carousel(
+        {"eval", trained(), phrases_test, "--with", trained_otherwise(), "--with", third, "--json", "--quiet"});
+    ASSERT_EQ(evaluated.status, 0) << evaluated.err;
+    const Json object = parse(evaluated.out);
+    const json_t *metrics = json_object_get(object.get(), "metrics");
+    const double count = static_cast<double>(test_rows.size());
+    EXPECT_NEAR(json_real_value(json_object_get(metrics, "loss")), loss / count, 1e-5);
+    EXPECT_NEAR(json_real_value(json_object_get(metrics, "accuracy")), right / count, 1e-9);
+    EXPECT_EQ(json_array_size(json_object_get(object.get(), "with")), 2U);
+}
+
+TEST(With, ModelsOfOtherLabelsAreRefused) {
+    const Folder folder;
+    const auto model_of = [&](const std::string &name, const std::string &rows) {
+        const std::string path = folder / (name + ".safetensors");
+        const Result result =
+            carousel({"train", folder.write(name + ".tsv", rows), "-o", path, "--no-curves", "--quiet", "--validation",
+                      "0", "--model", "embedding 4 | mean | dense", "--epochs", "1"});
+        EXPECT_EQ(result.status, 0) << result.err;
+        return path;
+    };
+    const std::string three = model_of("three", "0\tone text\n1\tanother text\n2\tand a third\n"),
+                      other = model_of("other", "0\tone text\nx\tanother text\n");
+    expect_failure(carousel({"eval", trained(), phrases_test, "--with", three, "--quiet"}), 1,
+                   {"three.safetensors", "3 classes", "has 2", "same labels"});
+    expect_failure(carousel({"predict", trained(), phrases_test, "--with", other, "--quiet"}), 1,
+                   {"other.safetensors", "label '1'", "same labels"});
+    expect_failure(carousel({"eval", trained(), phrases_test, "--with", folder / "none", "--quiet"}), 1, {"none"});
+    expect_failure(carousel({"eval", trained(), "-", "--with", trained_otherwise(), "--quiet"}), 2, {"give a file"});
+    expect_failure(carousel({"predict", trained(), "--with", trained_otherwise(), "--logits", "--json", "--quiet"}), 2,
+                   {"--logits"});
 }
 
 TEST(Predict, AnswersEachLineBeforeTheNext) {

@@ -461,6 +461,79 @@ TEST(Options, DataAreFoundElsewhere) {
 
 // ---- bad input ----
 
+// ---- rows that average others ----
+
+// Rows that only the settings of the data tell from a header.
+const std::string averaged = replaced(defaults, "train.tsv", "headed.tsv") +
+                             "header = on\ntext-column = 2\nlabel-column = 1\n[words]\nseeds = 4\n[pairs]\n"
+                             "ngrams = 2\nseeds = 2\n[both]\naverage = words + pairs\nseeds = 2\ntest = both.tsv\n";
+
+struct Averaged : Experiment {
+    Averaged() : Experiment(averaged) {
+        folder.write("headed.tsv", "no\tbad bread\n" + rows);
+        folder.write("both.tsv", "no\tbad bread\n" + read_file(folder / "test.tsv"));
+    }
+};
+
+TEST(Average, IsThatOfTheModelsDealtOut) {
+    const Averaged x;
+    const Result result = x.run();
+    ASSERT_EQ(result.status, 0) << result.err;
+    // Two groups: of words seeds 1 and 3, 2 and 4; of pairs one each.
+    for (const int seed : {1, 2}) {
+        const auto model = [&](const std::string &row, int s) {
+            return x.folder / ("out/" + row + "/seed-" + std::to_string(s) + "/model.safetensors");
+        };
+        const Result together =
+            carousel({"eval", model("words", seed), x.folder / "both.tsv", "--with", model("words", seed + 2), "--with",
+                      model("pairs", seed), "--json", "--quiet", "--backend", "cpu", "--header", "on", "--text-column",
+                      "2", "--label-column", "1"});
+        ASSERT_EQ(together.status, 0) << together.err;
+        const Json expected = parse(together.out);
+        const Json record = parse(x.read("both/seed-" + std::to_string(seed) + "/result.json"));
+        const json_t *test = json_object_get(record.get(), "test");
+        const json_t *metrics = json_object_get(expected.get(), "metrics");
+        EXPECT_NEAR(json_real_value(json_object_get(test, "loss")), json_real_value(json_object_get(metrics, "loss")),
+                    1e-8);
+        EXPECT_EQ(json_equal(json_object_get(test, "confusion"), json_object_get(metrics, "confusion")), 1);
+        EXPECT_EQ(json_integer_value(json_object_get(record.get(), "models")), 3);
+        EXPECT_EQ(json_integer_value(json_object_get(test, "rows")), 4);
+    }
+    const Table table = parse_csv(x.read("results.csv"));
+    ASSERT_EQ(table.size(), 3U);
+    EXPECT_EQ(table[2].at("model"), "average of words + pairs");
+    EXPECT_EQ(table[2].at("seeds_finished"), "2");
+    EXPECT_EQ(table[2].at("train_loss"), "");
+    EXPECT_NE(table[2].at("test_loss"), "");
+    EXPECT_EQ(number(table[2].at("parameters")),
+              2 * number(table[0].at("parameters")) + number(table[1].at("parameters")));
+    EXPECT_EQ(check_html(x.read("report.html")), "");
+}
+
+TEST(Average, IsMadeAgainWhereAPartWas) {
+    const Averaged x;
+    ASSERT_EQ(x.run().status, 0);
+    EXPECT_EQ(count_of(x.run().err, "averaging"), 0U);
+    x.write(replaced(averaged, "[pairs]\n", "[pairs]\nlearning-rate = 0.5\n"));
+    ASSERT_EQ(x.run({"--no-curves", "--only", "pairs"}).status, 0);
+    EXPECT_EQ(count_of(x.run().err, "averaging"), 2U);
+    // Trained again to the same weights, it is the same.
+    std::filesystem::remove_all(x.folder / "out/words/seed-2");
+    const std::string before = x.read("both/seed-2/result.json");
+    ASSERT_EQ(x.run().status, 0);
+    const Json old_record = parse(before), new_record = parse(x.read("both/seed-2/result.json"));
+    EXPECT_EQ(json_equal(json_object_get(old_record.get(), "test"), json_object_get(new_record.get(), "test")), 1);
+    x.folder.write("both.tsv", "header\there\nyes\tgood soup\n");
+    EXPECT_EQ(count_of(x.run().err, "averaging"), 2U);
+}
+
+TEST(Average, NeedsItsParts) {
+    const Averaged x;
+    expect_failure(x.run({"--no-curves", "--quiet", "--only", "both"}), 1, {"x.ini:", "averages words", "--only"});
+    ASSERT_EQ(x.run().status, 0);
+    EXPECT_EQ(x.run({"--no-curves", "--quiet", "--only", "both", "--force"}).status, 0);
+}
+
 TEST(BadFile, IsOneLineWithTheLineAndTheMend) {
     const std::string long_line = "note = " + std::string(300, 'n') + "\n";
     const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
@@ -490,6 +563,11 @@ TEST(BadFile, IsOneLineWithTheLineAndTheMend) {
         {"[a]\n" + long_line, {"x.ini:11", "too long", "next line"}},
         {"[a]\nnote = \xff\n", {"x.ini:11", "UTF-8"}},
         {"[a]\nnote = \x01\n", {"x.ini:11", "control character"}},
+        {"[a]\n[b]\naverage = a + c\n", {"x.ini:12", "no row [c] above", "FIRST + SECOND"}},
+        {"[b]\naverage = a\n[a]\n", {"x.ini:11", "no row [a] above"}},
+        {"[a]\n[b]\naverage = a\n[c]\naverage = b\n", {"x.ini:14", "[b] is an average itself"}},
+        {"[a]\n[b]\naverage = a\nseeds = 2\n", {"x.ini:12", "[a] has fewer seeds"}},
+        {"[a]\n[b]\naverage = \n", {"x.ini:12"}},
         {"", {"x.ini", "no row"}},
     };
     for (const auto &[ini, parts] : cases) {

@@ -1,30 +1,51 @@
 /* carousel eval MODEL DATA */
-#include "command.h"
+#include "ensemble.h"
 
 #include <stdio.h>
+#include <string.h>
 
-static int evaluate(invocation *in, crs_classifier *classifier) {
+/* One model is evaluated as training evaluates it, with the loss it was trained with. */
+static crs_status measure(const ensemble *e, const char *path, const crs_dataset *dataset, crs_metrics **metrics,
+                          crs_error *error) {
+    const crs_classifier *first = e->members[0];
+    return e->count == 1 ? crs_evaluate(first->model, &first->config, dataset, NULL, 0, metrics, error)
+                         : ensemble_evaluate(e, path, dataset, metrics, error);
+}
+
+/* The other models; null where there are none. */
+static json_t *json_of_with(const text_list *with) {
+    json_t *paths = with->count > 0 ? json_array() : json_null();
+    for (size_t i = 0; i < with->count; i++)
+        json_array_append_new(paths, json_string(with->items[i]));
+    return paths;
+}
+
+static int evaluate(const invocation *in, const ensemble *e) {
     crs_error error;
     crs_dataset *dataset;
-    if (crs_config_check(&classifier->config, &error) != CRS_OK ||
-        crs_dataset_read(in->arguments[1], &classifier->config, classifier->encoder, NULL, &dataset, &error) != CRS_OK)
+    const crs_classifier *first = e->members[0];
+    const char *path = in->arguments[1];
+    for (size_t i = 0; i < e->count; i++)
+        if (crs_config_check(&e->members[i]->config, &error) != CRS_OK)
+            return fail(&error);
+    if (crs_dataset_read(path, &first->config, first->encoder, NULL, &dataset, &error) != CRS_OK)
         return fail(&error);
-    report_dataset(in, &classifier->config, "data", in->arguments[1], dataset);
+    report_dataset(in, &first->config, "data", path, dataset);
     double start = monotonic_seconds();
     crs_metrics *metrics = NULL;
     int result = EXIT_DONE;
-    if (crs_evaluate(classifier->model, &classifier->config, dataset, NULL, 0, &metrics, &error) != CRS_OK) {
+    if (measure(e, path, dataset, &metrics, &error) != CRS_OK) {
         result = fail(&error);
     } else {
         double seconds = monotonic_seconds() - start;
         say(in, "%.0f rows/s", (double)metrics->rows / seconds);
         if (in->extras.json)
-            result = print_json(json_pack(
-                "{s:s, s:s, s:s, s:s, s:o, s:o}", "carousel", crs_version(), "model", in->arguments[0], "data",
-                in->arguments[1], "backend", crs_backend_describe(crs_model_backend(classifier->model)), "seconds",
-                json_number(seconds), "metrics", json_of_metrics(metrics, classifier->encoder)));
+            result = print_json(json_pack("{s:s, s:s, s:o, s:s, s:s, s:o, s:o}", "carousel", crs_version(), "model",
+                                          in->arguments[0], "with", json_of_with(&in->extras.with), "data", path,
+                                          "backend", crs_backend_describe(e->backend), "seconds", json_number(seconds),
+                                          "metrics", json_of_metrics(metrics, first->encoder)));
         else
-            report_metrics(stdout, metrics, classifier->encoder);
+            report_metrics(stdout, metrics, first->encoder);
     }
     crs_metrics_free(metrics);
     crs_dataset_free(dataset);
@@ -32,10 +53,13 @@ static int evaluate(invocation *in, crs_classifier *classifier) {
 }
 
 int run_eval(invocation *in) {
-    crs_backend *backend = open_backend(in);
-    crs_classifier *classifier = backend ? open_classifier(in, in->arguments[0], backend) : NULL;
-    int result = classifier ? evaluate(in, classifier) : EXIT_FAILED;
-    crs_classifier_free(classifier);
-    crs_backend_close(backend);
+    ensemble e;
+    if (in->extras.with.count > 0 && strcmp(in->arguments[1], "-") == 0) {
+        fputs("carousel: --with reads DATA once for each model, which standard input does not allow; give a file\n",
+              stderr);
+        return EXIT_USAGE;
+    }
+    const int result = ensemble_open(in, &e) ? evaluate(in, &e) : EXIT_FAILED;
+    ensemble_clear(&e);
     return result;
 }

@@ -145,7 +145,9 @@ static void print_rows(const experiment *e) {
         experiment_seeds_text(row, seeds);
         print_name(stdout, row->section->name, -width, LONGEST_NAME);
         if (e->in->extras.list) {
-            printf("  %s seeds finished  %s\n", seeds, row->config.model);
+            char model[CELL];
+            experiment_model_text(row, model);
+            printf("  %s seeds finished  %s\n", seeds, model);
             continue;
         }
         for (size_t m = 0; m < MEASURES; m++) {

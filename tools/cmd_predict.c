@@ -1,5 +1,5 @@
 /* carousel predict MODEL [FILE]: a label and its probability for each text, in bounded memory. */
-#include "command.h"
+#include "ensemble.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -11,7 +11,8 @@ enum { BATCH = 256 };
 
 typedef struct prediction {
     invocation *in;
-    crs_classifier *classifier;
+    ensemble models;
+    const crs_encoder *encoder; /* the first model's */
     crs_reader *reader;
     int64_t classes, outputs, top;
     int batch; /* texts taken together: 1 where somebody waits for each answer */
@@ -38,7 +39,7 @@ static void print_plain(prediction *p, const float *probabilities) {
     for (int64_t k = 0; k < p->top; k++) {
         int64_t c = next_best(p, probabilities);
         fputs(k ? "\t" : "", stdout);
-        print_name(stdout, crs_encoder_label(p->classifier->encoder, c), 0, INT_MAX);
+        print_name(stdout, crs_encoder_label(p->encoder, c), 0, INT_MAX);
         printf("\t%.6f", probabilities[c]);
     }
     putchar('\n');
@@ -51,8 +52,8 @@ static int print_element(prediction *p, const float *probabilities, const float 
     memset(p->taken, 0, (size_t)p->classes);
     for (int64_t k = 0; k < p->top; k++) {
         int64_t c = next_best(p, probabilities);
-        json_array_append_new(labels, json_pack("{s:s, s:f}", "label", crs_encoder_label(p->classifier->encoder, c),
-                                                "probability", (double)probabilities[c]));
+        json_array_append_new(labels, json_pack("{s:s, s:f}", "label", crs_encoder_label(p->encoder, c), "probability",
+                                                (double)probabilities[c]));
     }
     for (int64_t o = 0; raw && o < p->outputs; o++)
         json_array_append_new(raw, json_real((double)logits[o]));
@@ -69,8 +70,8 @@ static int flush_batch(prediction *p) {
     int result = EXIT_DONE;
     if (p->count == 0)
         return EXIT_DONE;
-    if (crs_classifier_predict(p->classifier, (const char *const *)p->texts, (size_t)p->count, p->probabilities,
-                               p->logits, &error) != CRS_OK)
+    if (ensemble_predict(&p->models, (const char *const *)p->texts, (size_t)p->count, p->probabilities, p->logits,
+                         &error) != CRS_OK)
         result = fail(&error);
     for (int i = 0; i < p->count && result == EXIT_DONE; i++, p->printed++) {
         if (p->in->extras.json)
@@ -121,8 +122,8 @@ static int prepare(prediction *p, const char *path) {
     crs_error error;
     const char *top = p->in->extras.top;
     char *end = NULL;
-    p->classes = crs_encoder_classes(p->classifier->encoder);
-    p->outputs = crs_model_outputs(p->classifier->model);
+    p->classes = crs_encoder_classes(p->encoder);
+    p->outputs = crs_model_outputs(p->models.members[0]->model);
     p->top = top ? strtoll(top, &end, 10) : 1;
     if ((top && (*end || end == top)) || p->top < 1) {
         fprintf(stderr, "carousel: --top '%s' does not fit; give a whole number from 1\n", top);
@@ -139,43 +140,48 @@ static int prepare(prediction *p, const char *path) {
         fputs("carousel: out of memory for probabilities\n", stderr);
         return EXIT_FAILED;
     }
-    if (crs_reader_open(path, &p->classifier->config, &p->reader, &error) != CRS_OK)
+    if (crs_reader_open(path, &p->models.members[0]->config, &p->reader, &error) != CRS_OK)
         return fail(&error);
     return EXIT_DONE;
+}
+
+static int predict_file(prediction *p, const char *path) {
+    invocation *in = p->in;
+    crs_config *config = &p->models.members[0]->config;
+    const char *ending = strrchr(path, '.');
+    p->encoder = p->models.members[0]->encoder;
+    if (config->format == CRS_FORMAT_AUTO) {
+        config->format = CRS_FORMAT_LINES;
+        if (ending && (strcmp(ending, ".tsv") == 0 || strcmp(ending, ".csv") == 0))
+            say(in, "each whole line of %s is taken as a text; --format %s takes its text column", path, ending + 1);
+    }
+    int result = prepare(p, path);
+    if (result != EXIT_DONE)
+        return result;
+    if (in->extras.json)
+        printf("{\"carousel\": \"%s\", \"predictions\": [", crs_version());
+    result = predict_all(p);
+    if (in->extras.json && result == EXIT_DONE)
+        puts("\n]}");
+    if (crs_reader_skipped(p->reader) > 0)
+        say(in, "%lld bad lines were skipped", (long long)crs_reader_skipped(p->reader));
+    return result;
 }
 
 int run_predict(invocation *in) {
     const char *path = in->argument_count > 1 ? in->arguments[1] : "-";
     prediction p = {.in = in};
-    crs_backend *backend = open_backend(in);
-    p.classifier = backend ? open_classifier(in, in->arguments[0], backend) : NULL;
-    int result = EXIT_FAILED;
-    if (p.classifier) {
-        const char *ending = strrchr(path, '.');
-        if (p.classifier->config.format == CRS_FORMAT_AUTO) {
-            p.classifier->config.format = CRS_FORMAT_LINES;
-            if (ending && (strcmp(ending, ".tsv") == 0 || strcmp(ending, ".csv") == 0))
-                say(in, "each whole line of %s is taken as a text; --format %s takes its text column", path,
-                    ending + 1);
-        }
-        result = prepare(&p, path);
-        if (result == EXIT_DONE) {
-            if (in->extras.json)
-                printf("{\"carousel\": \"%s\", \"predictions\": [", crs_version());
-            result = predict_all(&p);
-            if (in->extras.json && result == EXIT_DONE)
-                puts("\n]}");
-            if (crs_reader_skipped(p.reader) > 0)
-                say(in, "%lld bad lines were skipped", (long long)crs_reader_skipped(p.reader));
-        }
+    if (in->extras.with.count > 0 && in->extras.logits) {
+        fputs("carousel: --with averages probabilities, and there are no logits of that; leave out --logits\n", stderr);
+        return EXIT_USAGE;
     }
+    const int result = ensemble_open(in, &p.models) ? predict_file(&p, path) : EXIT_FAILED;
     for (int i = 0; i < p.count; i++)
         free(p.texts[i]);
     free(p.probabilities);
     free(p.logits);
     free(p.taken);
     crs_reader_close(p.reader);
-    crs_classifier_free(p.classifier);
-    crs_backend_close(backend);
+    ensemble_clear(&p.models);
     return result;
 }

@@ -26,6 +26,8 @@ typedef struct extras {
     /* experiment */
     const char *seeds, *data_dir;
     text_list only;
+    /* eval, predict */
+    text_list with;
     int list, force;
     int overwrite, json, quiet, logits, no_curves;
 } extras;

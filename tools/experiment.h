@@ -53,6 +53,8 @@ typedef struct experiment_spread {
 
 /* ---- experiment_rows.c: what the rows mean ---- */
 
+enum { MOST_PARTS = 32 }; /* rows that one row averages */
+
 typedef struct experiment_row {
     const experiment_section *section;
     crs_config config;              /* with paths to open */
@@ -60,11 +62,14 @@ typedef struct experiment_row {
     const char *data, *test, *note; /* as written; test and note may be NULL */
     char data_path[512], test_path[512];
     int64_t seeds;
-    double published[MEASURES]; /* NaN: none */
-    int selected;               /* by --only */
-    int drawn;                  /* its curves, from the records it has now */
-    json_t **records;           /* [seeds], of the finished ones; else NULL */
-    char failure[1024];         /* of a training that ended without a result, or "" */
+    const char *average; /* as written: the rows whose models it averages; NULL: it is trained */
+    size_t part_count;
+    const struct experiment_row *parts[MOST_PARTS]; /* those rows */
+    double published[MEASURES];                     /* NaN: none */
+    int selected;                                   /* by --only */
+    int drawn;                                      /* its curves, from the records it has now */
+    json_t **records;                               /* [seeds], of the finished ones; else NULL */
+    char failure[1024];                             /* of a training that ended without a result, or "" */
 } experiment_row;
 
 /* A data file's content, as far as it takes to see that it has changed. */
@@ -92,7 +97,21 @@ typedef struct experiment {
 crs_status experiment_open(const invocation *in, experiment *e, crs_error *error);
 void experiment_close(experiment *e);
 
+/* ---- experiment_average.c: rows that are not trained ---- */
+
+/* Finds the rows that row->average names. */
+crs_status experiment_average_resolve(const experiment *e, experiment_row *row, crs_error *error);
+/* Once the numbers of seeds are settled. */
+crs_status experiment_average_check(const experiment *e, const experiment_row *row, crs_error *error);
+/* Whether a record is of the trainings and the files that there are now. */
+int experiment_average_holds(const experiment_row *row, int64_t index, const json_t *record, const json_t *files);
+/* A new record, but for what experiment_identity adds. */
+crs_status experiment_average_run(experiment *e, experiment_row *row, int64_t index, crs_backend *backend,
+                                  json_t **record, crs_error *error);
+
 /* ---- experiment_record.c: finished trainings ---- */
+
+void experiment_date(char text[40]); /* now */
 
 uint64_t experiment_seed(const experiment_row *row, int64_t index);
 void experiment_path(const experiment *e, const experiment_row *row, int64_t index, const char *name, char path[600]);
@@ -136,6 +155,8 @@ crs_status experiment_write_html(const experiment *e, crs_error *error);
 
 /* ---- experiment_text.c: cells of the tables ---- */
 
+/* The model line, or what is averaged. */
+void experiment_model_text(const experiment_row *row, char text[CELL]);
 /* "epochs=30 batch=4": settings other than the defaults that no column of their own shows. */
 void experiment_settings_text(const experiment_row *row, char text[CELL]);
 /* "0.8438 ± 0.0121", the deviation left out where there is none; "" where there is no value. */

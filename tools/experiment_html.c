@@ -162,16 +162,17 @@ static void put_seeds(FILE *out, const experiment_row *row) {
 
 static void put_row(FILE *out, const experiment *e, size_t index) {
     const experiment_row *row = &e->rows[index];
-    char settings[CELL], path[600];
+    char model[CELL], settings[CELL], path[600];
     put_element(out, "h2", NULL, row->section->name);
     fputc('\n', out);
     if (row->note) {
         put_element(out, "p", NULL, row->note);
         fputc('\n', out);
     }
+    experiment_model_text(row, model);
     experiment_settings_text(row, settings);
     fputs("<p><code>", out);
-    put_escaped(out, row->config.model);
+    put_escaped(out, model);
     fputs("</code></p>\n<p class=\"quiet\">", out);
     put_escaped(out, settings);
     const json_t *record = experiment_first_record(row);

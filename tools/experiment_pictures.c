@@ -123,7 +123,7 @@ static void put_curves(FILE *script, const experiment *e) {
     fputs("set title 'accuracy (first seed; validation, or without it training rows)'\nset key below\nplot ", script);
     for (size_t i = 0; i < e->count; i++) {
         const json_t *record = experiment_first_record(&e->rows[i]);
-        if (!record)
+        if (json_array_size(json_object_get(record, "history")) == 0)
             continue;
         fprintf(script, "%s$r%zu using 1:%d title ", any ? ", " : "", i,
                 json_is_object(json_object_get(record, "validation")) ? 5 : 3);
@@ -200,7 +200,7 @@ static int is_drawn(experiment *e, crs_status status, const crs_error *error) {
 void experiment_draw_row(experiment *e, experiment_row *row) {
     char path[600];
     crs_error error;
-    if (e->no_pictures || !experiment_first_record(row))
+    if (e->no_pictures || longest_history(row) == 0)
         return;
     experiment_path(e, row, -1, "curves.svg", path);
     row->drawn = is_drawn(e, draw_picture(path, write_row, row, &error), &error);

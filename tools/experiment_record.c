@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 uint64_t experiment_seed(const experiment_row *row, int64_t index) {
@@ -21,6 +22,13 @@ void experiment_path(const experiment *e, const experiment_row *row, int64_t ind
     else
         snprintf(path, 600, "%s/%s/seed-%" PRIu64 "/%s", e->folder, row->section->name, experiment_seed(row, index),
                  name);
+}
+
+void experiment_date(char text[40]) {
+    const time_t now = time(NULL);
+    struct tm parts;
+    gmtime_r(&now, &parts);
+    strftime(text, 40, "%Y-%m-%d %H:%M UTC", &parts);
 }
 
 /* ---- what a result depends on ---- */
@@ -126,12 +134,12 @@ crs_status experiment_identity(experiment *e, const experiment_row *row, int64_t
     size_t count;
     const crs_setting *rows = crs_config_settings(&count);
     json_t *settings = json_object(), *files = json_object();
-    crs_status status = add_content(e, files, "data", row->data, row->data_path, error);
+    crs_status status = row->average ? CRS_OK : add_content(e, files, "data", row->data, row->data_path, error);
     if (status == CRS_OK && row->test)
         status = add_content(e, files, "test", row->test, row->test_path, error);
     crs_config config = row->written;
     config.seed = experiment_seed(row, index);
-    for (size_t i = 0; status == CRS_OK && i < count; i++) {
+    for (size_t i = 0; status == CRS_OK && !row->average && i < count; i++) {
         char value[1024], path[1024];
         crs_config_get(&config, rows[i].name, value, sizeof value);
         crs_config_get(&row->config, rows[i].name, path, sizeof path);
@@ -164,7 +172,9 @@ static void complete_settings(json_t *settings, const experiment_row *row) {
     }
 }
 
-static int is_made_from(const json_t *record, const experiment_row *row, const json_t *identity) {
+static int is_made_from(const json_t *record, const experiment_row *row, int64_t index, const json_t *identity) {
+    if (row->average)
+        return experiment_average_holds(row, index, record, json_object_get(identity, "files"));
     json_t *settings = json_object_get(record, "settings");
     if (!json_is_object(settings))
         return 0;
@@ -182,14 +192,14 @@ static crs_status load_record(experiment *e, const experiment_row *row, int64_t 
     json_t *identity;
     *record = NULL;
     experiment_path(e, row, index, "model.safetensors", path);
-    if (access(path, F_OK) != 0)
+    if (!row->average && access(path, F_OK) != 0)
         return CRS_OK;
     experiment_path(e, row, index, "result.json", path);
     json_t *found = json_load_file(path, 0, NULL);
     if (!found)
         return CRS_OK;
     const crs_status status = experiment_identity(e, row, index, &identity, error);
-    if (status == CRS_OK && is_made_from(found, row, identity))
+    if (status == CRS_OK && is_made_from(found, row, index, identity))
         *record = json_incref(found);
     json_decref(found);
     if (status == CRS_OK)

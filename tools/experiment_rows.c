@@ -125,6 +125,10 @@ static crs_status set_entry(const experiment *e, experiment_row *row, const expe
         return set_data(e, entry, &row->test, row->test_path, error);
     if (strcmp(entry->key, "seeds") == 0)
         return set_seeds(e, row, entry, error);
+    if (strcmp(entry->key, "average") == 0) {
+        row->average = entry->value;
+        return CRS_OK;
+    }
     if (strncmp(entry->key, "published.", strlen("published.")) == 0)
         return set_published(e, row, entry, error);
     if (strcmp(entry->key, "note") != 0)
@@ -158,6 +162,8 @@ static crs_status finish_row(const experiment *e, experiment_row *row, crs_error
                         "--seeds '%.64s' does not fit", e->in->extras.seeds);
     if (crs_config_check(&row->config, error) != CRS_OK)
         return reject_by(e, row->section->line, error);
+    if (row->average && experiment_average_check(e, row, error) != CRS_OK)
+        return error->status;
     row->records = calloc((size_t)row->seeds, sizeof(json_t *));
     return row->records ? CRS_OK : describe(error, CRS_ERR_MEMORY, "", 0, "free some memory", "out of memory");
 }
@@ -180,7 +186,9 @@ static crs_status make_row(experiment *e, const experiment_section *section, con
     if (has_word(experiment_outputs, section->name))
         return reject(e, section->line, error, "give the row another name", "a file of the results is named '%s'",
                       section->name);
-    if (!row->data)
+    if (row->average && experiment_average_resolve(e, row, error) != CRS_OK)
+        return error->status;
+    if (!row->data && !row->average)
         return reject(e, section->line, error, "give it 'data = FILE', or give it to [defaults]",
                       "the row [%s] has no training data", section->name);
     if (row->config.seed > (uint64_t)1 << 52)
@@ -271,6 +279,10 @@ static crs_status check_content(experiment *e, const experiment_row *row, const 
 /* The content of every file is taken here, before it is read to train on: a file that changes in the meantime then
  * leaves a result that is done again, not one that passes for the new file's. */
 static crs_status check_row(experiment *e, const experiment_row *row, crs_error *error) {
+    if (row->average) {
+        const crs_status status = check_data(e, row, "test", row->test_path, error);
+        return status == CRS_OK ? check_content(e, row, "test", row->test_path, error) : status;
+    }
     crs_status status = check_network(e, row, error);
     if (status == CRS_OK)
         status = check_data(e, row, "data", row->data_path, error);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* One row being trained. */
@@ -98,10 +97,7 @@ static json_t *make_record(const row_run *r, json_t *identity) {
     const crs_encoder *encoder = t->classifier->encoder;
     double seconds = 0;
     char date[40];
-    const time_t now = time(NULL);
-    struct tm parts;
-    gmtime_r(&now, &parts);
-    strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &parts);
+    experiment_date(date);
     for (size_t i = 0; i < h->count; i++)
         seconds += h->epochs[i].seconds;
     json_t *record =
@@ -164,6 +160,25 @@ static crs_status train_and_save(row_run *r, int64_t index) {
     return status == CRS_OK ? save(r, index) : status;
 }
 
+static crs_status average_and_save(row_run *r, int64_t index) {
+    training *t = &r->t;
+    char path[600];
+    json_t *identity = NULL, *record = NULL;
+    crs_status status = experiment_average_run(r->e, r->row, index, t->backend, &record, &t->error);
+    if (status == CRS_OK)
+        status = experiment_identity(r->e, r->row, index, &identity, &t->error);
+    if (status == CRS_OK && json_object_update(record, identity) != 0)
+        status = describe(&t->error, CRS_ERR_MEMORY, "", 0, "free some memory", "out of memory");
+    experiment_path(r->e, r->row, index, "result.json", path);
+    if (status == CRS_OK)
+        status = experiment_save_record(path, record, &t->error);
+    if (status == CRS_OK)
+        r->row->records[index] = json_incref(record);
+    json_decref(identity);
+    json_decref(record);
+    return status;
+}
+
 static crs_status run_seed(row_run *r, int64_t index, crs_error *error) {
     if (stop_wanted())
         return CRS_ERR_INTERRUPTED;
@@ -171,7 +186,7 @@ static crs_status run_seed(row_run *r, int64_t index, crs_error *error) {
     if (status != CRS_OK)
         return status;
     r->config.seed = experiment_seed(r->row, index);
-    status = train_and_save(r, index);
+    status = r->row->average ? average_and_save(r, index) : train_and_save(r, index);
     *error = r->t.error;
     training_restart(&r->t);
     crs_metrics_free(r->train);
@@ -186,7 +201,7 @@ static crs_status run_row(experiment *e, experiment_row *row, size_t number, siz
     r.t = (training){.in = e->in, .config = &r.config, .data = row->data_path};
     const crs_device_options options = crs_config_device(&row->config);
     crs_status status = crs_backend_open(row->config.backend, &options, &r.t.backend, error);
-    if (status == CRS_OK && (status = training_check_line(&r.t)) != CRS_OK)
+    if (status == CRS_OK && !row->average && (status = training_check_line(&r.t)) != CRS_OK)
         *error = r.t.error;
     for (int64_t k = 0; status == CRS_OK && k < row->seeds; k++) {
         if (row->records[k])

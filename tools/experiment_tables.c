@@ -137,15 +137,17 @@ static void put_csv_head(FILE *out) {
 
 static void put_csv_row(FILE *out, const experiment_row *row) {
     const json_t *record = experiment_first_record(row);
-    char settings[CELL], optimizer[64];
+    char model[CELL], settings[CELL], optimizer[64] = "";
     int64_t finished = 0;
     for (int64_t k = 0; k < row->seeds; k++)
         finished += row->records[k] != NULL;
     experiment_settings_text(row, settings);
-    crs_config_get(&row->config, "optimizer", optimizer, sizeof optimizer);
+    experiment_model_text(row, model);
+    if (!row->average)
+        crs_config_get(&row->config, "optimizer", optimizer, sizeof optimizer);
     put_csv(out, row->section->name);
     fputc(',', out);
-    put_csv(out, row->config.model);
+    put_csv(out, model);
     fprintf(out, ",%s,", optimizer);
     put_csv(out, settings);
     put_csv_value(out, record ? (double)json_integer_value(json_object_get(record, "parameters")) : NAN);

@@ -7,6 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+void experiment_model_text(const experiment_row *row, char text[CELL]) {
+    snprintf(text, CELL, "%s%.1500s", row->average ? "average of " : "",
+             row->average ? row->average : row->config.model);
+}
+
 void experiment_settings_text(const experiment_row *row, char text[CELL]) {
     /* In columns of their own, or where the results were computed. */
     const char *elsewhere = "model|optimizer|seed|backend|threads";
@@ -15,7 +20,7 @@ void experiment_settings_text(const experiment_row *row, char text[CELL]) {
     crs_config defaults;
     crs_config_init(&defaults);
     text[0] = '\0';
-    for (size_t i = 0; i < count && used + 1 < CELL; i++) {
+    for (size_t i = 0; i < count && used + 1 < CELL && !row->average; i++) {
         char value[1024], usual[1024];
         crs_config_get(&row->written, settings[i].name, value, sizeof value);
         crs_config_get(&defaults, settings[i].name, usual, sizeof usual);
@@ -72,8 +77,11 @@ size_t experiment_cells(const experiment *e, const experiment_row *row, char cel
     const json_t *record = experiment_first_record(row);
     size_t used = 0;
     snprintf(cells[used++], CELL, "%s", row->section->name);
-    snprintf(cells[used++], CELL, "%s", row->config.model);
-    crs_config_get(&row->config, "optimizer", cells[used++], CELL);
+    experiment_model_text(row, cells[used++]);
+    cells[used][0] = '\0';
+    if (!row->average)
+        crs_config_get(&row->config, "optimizer", cells[used], CELL);
+    used++;
     experiment_settings_text(row, cells[used++]);
     cells[used][0] = '\0';
     if (record)

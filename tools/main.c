@@ -21,13 +21,13 @@ const command commands[] = {
     {"eval", "MODEL DATA", "evaluate a trained classifier on labelled text",
      "Prints loss, accuracy, precision, recall and F1 of each class and their means, the area under the ROC curve "
      "where there are two classes, and the confusion matrix. " DATA_FORMATS,
-     "carousel eval reviews.safetensors test.tsv", 2, 2, "Data|Running", "json|quiet", run_eval},
+     "carousel eval reviews.safetensors test.tsv", 2, 2, "Data|Running", "with|json|quiet", run_eval},
     {"predict", "MODEL [FILE]", "label new text",
      "Reads one text a line from FILE, or from standard input where FILE is - or left out, and prints for each its "
      "label and the probability of it, separated by a TAB. With --format csv, tsv or fasttext the text is taken from "
      "labelled DATA instead.",
-     "echo 'what a lovely film' | carousel predict reviews.safetensors", 1, 2, "Data|Running", "top|logits|json|quiet",
-     run_predict},
+     "echo 'what a lovely film' | carousel predict reviews.safetensors", 1, 2, "Data|Running",
+     "top|with|logits|json|quiet", run_predict},
     {"inspect", "MODEL", "show what a model file or a model line consists of",
      "Prints layers, output shapes and numbers of parameters, and of a file its settings, vocabulary and labels. Word "
      "vectors given to train are counted as the embedding they became. MODEL is a model file, or a model line such as "
@@ -44,7 +44,11 @@ const command commands[] = {
      "Data|Text|Model|Training|Optimizer|Running", "classes|backends|samples|train|inject|json|quiet", run_gradcheck},
     {"experiment", "FILE", "train every row of a table of experiments and compare them",
      "Reads FILE, an INI file: [defaults], and a section for each row of the table. Keys are the names of train's "
-     "settings, and: data and test, files relative to FILE; seeds, how many trainings from seed on; note, a sentence; "
+     "settings, and: data and test, files relative to FILE; seeds, how many trainings from seed on; average = ROW + "
+     "ROW, "
+     "for a row that is not trained but averages the probabilities of the models of rows above it (with seeds = N, of "
+     "N "
+     "groups of them); note, a sentence; "
      "published.accuracy, .loss, .train-accuracy, .train-loss, .val-accuracy, .seconds, figures to compare with. A "
      "long value goes on in indented lines; what follows ' ;' is a comment. Every row is checked before the first is "
      "trained. Written are report.html, results.md, results.csv, seeds.csv, comparison.svg, and for each row curves, "

@@ -16,6 +16,10 @@ static const extra_option extra_table[] = {
      offsetof(extras, classes), 0},
     {"top", 'k', "K", "print the K most probable labels (default: 1)", offsetof(extras, top), 0},
     {"logits", 0, NULL, "with --json: print the network's raw outputs too", offsetof(extras, logits), 0},
+    {"with", 0, "MODEL",
+     "another model, trained on the same labels: average its probabilities with the first one's; may be given several "
+     "times",
+     offsetof(extras, with), 1},
     {"backends", 0, "LIST",
      "backends to check, each NAME or NAME=VARIANT of the LSTM (default: cpu, and cuda if usable)",
      offsetof(extras, backends), 0},

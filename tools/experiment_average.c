@@ -1,0 +1,169 @@
+/* A row that is not trained: it averages the class probabilities that the models of rows above it give the test rows.
+ * With several seeds its results are of so many groups, into which each row's models are dealt out in turn. */
+#include "experiment.h"
+
+#include "ensemble.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static crs_status reject(const experiment *e, const experiment_entry *entry, crs_error *error, const char *mend,
+                         const char *what, const char *name) {
+    return describe(error, CRS_ERR_CONFIG, e->file.path, entry->line, mend, what, name);
+}
+
+static const experiment_row *row_named(const experiment *e, const experiment_row *below, const char *name) {
+    for (const experiment_row *row = e->rows; row < below; row++)
+        if (strcmp(row->section->name, name) == 0)
+            return row;
+    return NULL;
+}
+
+static crs_status add_part(const experiment *e, experiment_row *row, const experiment_entry *entry, const char *name,
+                           crs_error *error) {
+    const experiment_row *part = row_named(e, row, name);
+    if (!part)
+        return reject(e, entry, error, "name rows that stand above it, as in 'average = FIRST + SECOND'",
+                      "there is no row [%.64s] above this one", name);
+    if (part->average)
+        return reject(e, entry, error, "name the rows that it averages", "the row [%.64s] is an average itself", name);
+    if (row->part_count == MOST_PARTS)
+        return reject(e, entry, error, "average fewer rows", "there are too many rows from [%.64s] on", name);
+    row->parts[row->part_count++] = part;
+    return CRS_OK;
+}
+
+/* Names are set apart by " + ": alone, a plus may be part of one. */
+crs_status experiment_average_resolve(const experiment *e, experiment_row *row, crs_error *error) {
+    const experiment_entry *entry = experiment_entry_find(row->section, "average");
+    const char *at = entry->value;
+    for (const char *end = at; end; at = end + 3) {
+        char name[LONGEST_NAME];
+        end = strstr(at, " + ");
+        snprintf(name, sizeof name, "%.*s", end ? (int)(end - at) : (int)strlen(at), at);
+        if (add_part(e, row, entry, name, error) != CRS_OK)
+            return error->status;
+        if (!end)
+            break;
+    }
+    return row->test ? CRS_OK
+                     : reject(e, entry, error, "give it 'test = FILE'", "the row [%.64s] has no rows to average on",
+                              row->section->name);
+}
+
+/* Once the number of seeds is settled: every group gets a model of every row. */
+crs_status experiment_average_check(const experiment *e, const experiment_row *row, crs_error *error) {
+    const experiment_entry *entry = experiment_entry_find(row->section, "average");
+    for (size_t i = 0; i < row->part_count; i++)
+        if (row->parts[i]->seeds < row->seeds)
+            return reject(e, entry, error, "give it as many, or this row fewer",
+                          "the row [%.64s] has fewer seeds than this one, among which its models are dealt out",
+                          row->parts[i]->section->name);
+    return CRS_OK;
+}
+
+/* ---- what a result depends on ---- */
+
+/* Which trainings it is made of, with what shows that one was done again. NULL: one of them is missing, or memory. */
+static json_t *parts_of(const experiment_row *row, int64_t index) {
+    json_t *parts = json_array();
+    for (size_t i = 0; i < row->part_count; i++)
+        for (int64_t k = index; k < row->parts[i]->seeds; k += row->seeds) {
+            const json_t *record = row->parts[i]->records[k];
+            json_t *part = record ? json_pack("{s:s, s:O, s:O, s:O}", "row", row->parts[i]->section->name, "seed",
+                                              json_object_get(record, "seed"), "date", json_object_get(record, "date"),
+                                              "train_loss", json_object_get(json_object_get(record, "train"), "loss"))
+                                  : NULL;
+            if (json_array_append_new(parts, part) != 0) {
+                json_decref(parts);
+                return NULL;
+            }
+        }
+    return parts;
+}
+
+int experiment_average_holds(const experiment_row *row, int64_t index, const json_t *record, const json_t *files) {
+    json_t *parts = parts_of(row, index);
+    const int holds = parts && json_equal(json_object_get(record, "parts"), parts) &&
+                      json_equal(json_object_get(record, "files"), files);
+    json_decref(parts);
+    return holds;
+}
+
+/* ---- running ---- */
+
+static crs_status load_models(const experiment *e, const experiment_row *row, int64_t index, crs_backend *backend,
+                              ensemble *models, int64_t *parameters, crs_error *error) {
+    char path[600];
+    for (size_t i = 0; i < row->part_count; i++)
+        for (int64_t k = index; k < row->parts[i]->seeds; k += row->seeds) {
+            experiment_path(e, row->parts[i], k, "model.safetensors", path);
+            if (!row->parts[i]->records[k])
+                return describe(error, CRS_ERR_CONFIG, e->file.path, row->section->line,
+                                "train it first, with --only or without",
+                                "the row [%s] averages %s, which has not been trained", row->section->name,
+                                row->parts[i]->section->name);
+            const crs_status status = ensemble_add(models, path, backend, error);
+            if (status != CRS_OK)
+                return status;
+            *parameters += crs_model_parameters(models->members[models->count - 1]->model);
+        }
+    return CRS_OK;
+}
+
+/* The row says how its test file is written; a model does not. */
+static void apply_data_settings(const experiment_row *row, crs_config *config) {
+    size_t count;
+    const crs_setting *settings = crs_config_settings(&count);
+    for (size_t i = 0; i < count; i++) {
+        char value[1024];
+        if (strcmp(settings[i].group, "Data") == 0)
+            (void)crs_config_set(config, settings[i].name,
+                                 crs_config_get(&row->config, settings[i].name, value, sizeof value), NULL);
+    }
+}
+
+static crs_status evaluate(const experiment_row *row, const ensemble *models, crs_metrics **metrics, crs_error *error) {
+    for (size_t i = 0; i < models->count; i++)
+        apply_data_settings(row, &models->members[i]->config);
+    const crs_classifier *first = models->members[0];
+    crs_dataset *rows;
+    crs_status status = crs_dataset_read(row->test_path, &first->config, first->encoder, NULL, &rows, error);
+    if (status != CRS_OK)
+        return status;
+    status = ensemble_evaluate(models, row->test_path, rows, metrics, error);
+    crs_dataset_free(rows);
+    return status;
+}
+
+static json_t *make_record(const experiment_row *row, int64_t index, const ensemble *models, int64_t parameters,
+                           const crs_metrics *metrics, const char *backend) {
+    char date[40];
+    experiment_date(date);
+    return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:o, s:o}", "carousel", crs_version(), "row",
+                     row->section->name, "date", date, "seed", (json_int_t)experiment_seed(row, index), "backend",
+                     backend, "parameters", (json_int_t)parameters, "models", (json_int_t)models->count, "parts",
+                     parts_of(row, index), "test", json_of_metrics(metrics, models->members[0]->encoder));
+}
+
+crs_status experiment_average_run(experiment *e, experiment_row *row, int64_t index, crs_backend *backend,
+                                  json_t **record, crs_error *error) {
+    ensemble models = {0};
+    crs_metrics *metrics = NULL;
+    int64_t parameters = 0;
+    *record = NULL;
+    crs_status status = load_models(e, row, index, backend, &models, &parameters, error);
+    if (status == CRS_OK) {
+        say(e->in, "averaging %zu models", models.count);
+        status = evaluate(row, &models, &metrics, error);
+    }
+    if (status == CRS_OK)
+        *record = make_record(row, index, &models, parameters, metrics, crs_backend_describe(backend));
+    if (status == CRS_OK && !*record)
+        status = describe(error, CRS_ERR_MEMORY, "", 0, "free some memory", "out of memory");
+    crs_metrics_free(metrics);
+    ensemble_clear(&models);
+    return status;
+}
