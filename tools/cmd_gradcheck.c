@@ -168,16 +168,12 @@ static void apply_small_defaults(gradcheck *g) {
 
 /* A wrong word in the model line is told before the data are read, which may take minutes. */
 static crs_status check_line(gradcheck *g) {
-    const crs_model_task task = {.vocabulary = CRS_ID_FIRST + 1,
+    const crs_model_task task = {.vocabulary = g->config.vocabulary,
                                  .classes = g->options.classes,
                                  .length = g->config.length,
                                  .loss = g->config.loss};
-    crs_model *model = NULL;
-    crs_status status = crs_config_set(&g->config, "model", g->in->arguments[0], &g->error);
-    if (status == CRS_OK)
-        status = crs_model_create(g->config.model, &task, g->oracle, &model, &g->error);
-    crs_model_free(model);
-    return status;
+    const crs_status status = crs_config_set(&g->config, "model", g->in->arguments[0], &g->error);
+    return status == CRS_OK ? crs_model_check(g->config.model, &task, &g->error) : status;
 }
 
 static int load_file(gradcheck *g) {
