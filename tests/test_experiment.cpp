@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <unistd.h>
 
 namespace {
 
@@ -607,6 +608,19 @@ TEST(BadFolder, LosesNothing) {
     expect_failure(run(mine), 1, {"mine", "other files", "--output"});
     EXPECT_EQ(read_file(x.folder / "mine/results.md"), "my own");
     expect_failure(run({command, "experiment", x.folder / "x.ini", "-o", x.folder / "no/such"}), 1, {"no/such"});
+}
+
+TEST(BadFolder, OfARunThatGoesOnIsLeftAlone) {
+    Experiment x(defaults + "[a]\nepochs = 1000000\npatience = 0\nvalidation = 0\n");
+    Process first(x.arguments({"--no-curves"}));
+    for (int i = 0; i < 1000 && !is_file(x.folder / "out/experiment.ini"); i++)
+        usleep(10000);
+    expect_failure(x.run({"--no-curves", "--quiet"}), 1, {"out", "another run", "--output"});
+    EXPECT_EQ(x.run({"--list"}).status, 0) << "looking is no writing";
+    first.kill(SIGKILL);
+    first.wait();
+    x.write(defaults + "[a]\n");
+    EXPECT_EQ(x.run().status, 0) << "the lock ends with its process";
 }
 
 TEST(BadFolder, OfAnotherFileIsLeftAlone) {

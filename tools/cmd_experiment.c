@@ -3,12 +3,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,7 +103,21 @@ static crs_status check_source(const experiment *e, crs_error *error) {
     return output_close(&out, error);
 }
 
-static crs_status prepare_folder(const experiment *e, crs_error *error) {
+/* Two runs in one folder would train the same rows and remove each other's files. The lock ends with the process. */
+static crs_status lock_folder(experiment *e, crs_error *error) {
+    e->lock = open(e->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (e->lock < 0)
+        return describe_io(error, e->folder, errno);
+    if (flock(e->lock, LOCK_EX | LOCK_NB) == 0)
+        return CRS_OK;
+    /* Some file systems of a network have no locks. */
+    if (errno != EWOULDBLOCK)
+        return CRS_OK;
+    return describe(error, CRS_ERR_EXISTS, e->folder, 0, "wait for it, or give another folder to --output",
+                    "is being written by another run");
+}
+
+static crs_status prepare_folder(experiment *e, crs_error *error) {
     struct stat info;
     if (mkdir(e->folder, 0777) != 0 && errno != EEXIST)
         return describe_io(error, e->folder, errno);
@@ -112,7 +128,9 @@ static crs_status prepare_folder(const experiment *e, crs_error *error) {
     if (!is_ours(e->folder))
         return describe(error, CRS_ERR_EXISTS, e->folder, 0, "give another name to --output",
                         "has other files in it than an experiment's");
-    const crs_status status = check_source(e, error);
+    crs_status status = lock_folder(e, error);
+    if (status == CRS_OK)
+        status = check_source(e, error);
     return status == CRS_OK ? copy_file(e, error) : status;
 }
 

@@ -83,6 +83,7 @@ typedef struct experiment {
     experiment_file file;
     const char *note; /* of [defaults], or NULL */
     char folder[256]; /* of the results */
+    int lock;         /* on the folder, a file descriptor; -1: none */
     size_t count;
     experiment_row *rows; /* [count] */
     size_t content_count;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST_SEEDS = 1000 };
 
@@ -306,7 +307,7 @@ static crs_status check_row(experiment *e, const experiment_row *row, crs_error 
 }
 
 crs_status experiment_open(const invocation *in, experiment *e, crs_error *error) {
-    *e = (experiment){.in = in, .no_pictures = in->extras.no_curves};
+    *e = (experiment){.in = in, .lock = -1, .no_pictures = in->extras.no_curves};
     crs_status status = experiment_file_read(in->arguments[0], &e->file, error);
     if (status == CRS_OK)
         status = make_rows(e, error);
@@ -326,6 +327,8 @@ void experiment_close(experiment *e) {
             json_decref(e->rows[i].records[k]);
         free(e->rows[i].records);
     }
+    if (e->lock >= 0)
+        (void)close(e->lock);
     free(e->rows);
     free(e->contents);
     experiment_file_clear(&e->file);
