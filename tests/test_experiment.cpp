@@ -654,12 +654,43 @@ TEST(BadFolder, AFullDiskIsToldAndTheSameCommandGoesOn) {
 
 // ---- what is bundled ----
 
+// A folder with a little of everything that the bundled files name and this checkout has not: rows in
+// the format of their names, and word vectors as wide as theirs say.
+void write_stand_ins(const Folder &folder, const std::string &ini) {
+    for (const std::string &line : lines(ini)) {
+        const size_t equals = line.find(" = ");
+        const std::string key = line.substr(0, equals);
+        if (equals == std::string::npos || (key != "data" && key != "test" && key != "vectors"))
+            continue;
+        const std::string name = line.substr(equals + 3);
+        const size_t width = has(name, "100d") ? 100 : 50;
+        std::string vector = "the";
+        for (size_t i = 0; i < width; i++)
+            vector += " 0.5";
+        const std::string rows_of_kind = has(name, ".ft.txt") ? "__label__1 a bad film\n__label__2 a good film\n"
+                                         : has(name, ".tsv")  ? "1\ta bad film\n2\ta good film\n"
+                                                              : "id\tdocument\tlabel\n7\ta bad film\t1\n";
+        folder.write(name, key == "vectors" ? vector + "\n" : rows_of_kind);
+    }
+}
+
 TEST(Bundled, EveryFileIsInOrder) {
-    for (const char *name : {"emoji-sample.ini", "korean.ini"}) {
-        Result list = run({command, "experiment", std::string(CRS_DATA "/experiments/") + name, "--list"});
+    size_t files = 0;
+    for (const auto &entry : std::filesystem::directory_iterator(CRS_DATA "/experiments")) {
+        const std::string path = entry.path().string(), ini = read_file(path);
+        SCOPED_TRACE(path);
+        const Folder data;
+        std::vector<std::string> arguments = {command, "experiment", path, "--list"};
+        if (has(ini, "--data-dir DIR")) {
+            write_stand_ins(data, ini);
+            arguments.insert(arguments.end(), {"--data-dir", data.path});
+        }
+        const Result list = run(arguments);
         EXPECT_EQ(list.status, 0) << list.err;
         EXPECT_TRUE(has(list.out, "ours")) << list.out;
+        files++;
     }
+    EXPECT_GE(files, 7U);
 }
 
 } // namespace
