@@ -1,4 +1,4 @@
-/* A classifier: settings, encoder and model kept together, and texts in, probabilities out. Its file is
+/* A classifier: settings, encoder and model kept together, and texts or rows in, probabilities out. Its file is
  * classifier_file.c. */
 #include "classifier.h"
 

@@ -475,6 +475,7 @@ TEST(With, ModelsOfOtherLabelsAreRefused) {
                    {"other.safetensors", "label '1'", "same labels"});
     expect_failure(carousel({"eval", trained(), phrases_test, "--with", folder / "none", "--quiet"}), 1, {"none"});
     expect_failure(carousel({"eval", trained(), "-", "--with", trained_otherwise(), "--quiet"}), 2, {"give a file"});
+    expect_failure(carousel({"eval", trained(), "/dev/null", "--with", trained_otherwise(), "--quiet"}), 2, {"pipe"});
     expect_failure(carousel({"predict", trained(), "--with", trained_otherwise(), "--logits", "--json", "--quiet"}), 2,
                    {"--logits"});
 }

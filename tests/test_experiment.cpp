@@ -528,6 +528,37 @@ TEST(Average, IsMadeAgainWhereAPartWas) {
     EXPECT_EQ(count_of(x.run().err, "averaging"), 2U);
 }
 
+TEST(Average, IsMadeAgainWhereItsOwnSettingsChanged) {
+    const Averaged x;
+    ASSERT_EQ(x.run().status, 0);
+    x.write(averaged + "header = off\n");
+    EXPECT_EQ(count_of(x.run().err, "averaging"), 2U);
+    const Json record = parse(x.read("both/seed-1/result.json"));
+    EXPECT_EQ(json_integer_value(json_object_get(json_object_get(record.get(), "test"), "rows")), 5);
+    EXPECT_EQ(count_of(x.run({"--no-curves", "--only", "both", "--backend", "cpu-double"}).err, "averaging"), 2U);
+}
+
+TEST(Average, OfATrainingThatDivergedIsMarkedAndTheOthersGoOn) {
+    Experiment x(defaults + "[a]\noptimizer = sgd\nlearning-rate = 1000\nloss = mse\nepochs = 60\npatience = "
+                            "0\n[both]\naverage = a\n[c]\n");
+    const Result result = x.run();
+    EXPECT_EQ(result.status, 1);
+    EXPECT_TRUE(has(result.err, "row [both], seed 1: a training of [a]")) << result.err;
+    const Table table = parse_csv(x.read("results.csv"));
+    ASSERT_EQ(table.size(), 3U);
+    EXPECT_EQ(table[1].at("seeds_finished"), "0");
+    EXPECT_EQ(table[2].at("seeds_finished"), "1");
+}
+
+TEST(Average, OfFewerSeedsThanItsGroupsIsNone) {
+    const Averaged x;
+    ASSERT_EQ(x.run().status, 0);
+    const Result one = x.run({"--no-curves", "--only", "words", "--seeds", "1"});
+    EXPECT_EQ(one.status, 0) << one.err;
+    EXPECT_EQ(parse_csv(x.read("results.csv"))[2].at("seeds_finished"), "0");
+    EXPECT_EQ(count_of(x.run().err, "averaging"), 0U) << "all of it is still there";
+}
+
 TEST(Average, NeedsItsParts) {
     const Averaged x;
     expect_failure(x.run({"--no-curves", "--quiet", "--only", "both"}), 1, {"x.ini:", "averages words", "--only"});
@@ -569,6 +600,10 @@ TEST(BadFile, IsOneLineWithTheLineAndTheMend) {
         {"[a]\n[b]\naverage = a\n[c]\naverage = b\n", {"x.ini:14", "[b] is an average itself"}},
         {"[a]\n[b]\naverage = a\nseeds = 2\n", {"x.ini:12", "[a] has fewer seeds"}},
         {"[a]\n[b]\naverage = \n", {"x.ini:12"}},
+        {"average = a\n[a]\n", {"x.ini:10", "[defaults]"}},
+        {"[a]\n[b]\naverage = a\nepochs = 3\n", {"x.ini:13", "'epochs'", "not trained"}},
+        {"[a]\n[b]\naverage = a\ndata = train.tsv\n", {"x.ini:13", "'data'"}},
+        {"[a]\n[b]\naverage = a" + std::string(60, 'a') + "\n", {"x.ini:12", "no row"}},
         {"", {"x.ini", "no row"}},
     };
     for (const auto &[ini, parts] : cases) {
@@ -612,7 +647,7 @@ TEST(BadFolder, LosesNothing) {
 
 TEST(BadFolder, OfARunThatGoesOnIsLeftAlone) {
     Experiment x(defaults + "[a]\nepochs = 1000000\npatience = 0\nvalidation = 0\n");
-    Process first(x.arguments({"--no-curves"}));
+    Process first(x.arguments({"--no-curves", "--quiet"}));
     for (int i = 0; i < 1000 && !is_file(x.folder / "out/experiment.ini"); i++)
         usleep(10000);
     expect_failure(x.run({"--no-curves", "--quiet"}), 1, {"out", "another run", "--output"});

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* One model is evaluated as training evaluates it, with the loss it was trained with. */
 static crs_status measure(const ensemble *e, const char *path, const crs_dataset *dataset, crs_metrics **metrics,
@@ -16,7 +17,9 @@ static crs_status measure(const ensemble *e, const char *path, const crs_dataset
 static json_t *json_of_with(const text_list *with) {
     json_t *paths = with->count > 0 ? json_array() : json_null();
     for (size_t i = 0; i < with->count; i++)
-        json_array_append_new(paths, json_string(with->items[i]));
+        /* A path that is not UTF-8 has no JSON. */
+        if (json_array_append_new(paths, json_string(with->items[i])) != 0)
+            json_array_append_new(paths, json_null());
     return paths;
 }
 
@@ -52,11 +55,16 @@ static int evaluate(const invocation *in, const ensemble *e) {
     return result;
 }
 
+static int can_be_read_twice(const char *path) {
+    struct stat info;
+    /* What is not there is told when it is opened. */
+    return strcmp(path, "-") != 0 && (stat(path, &info) != 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode));
+}
+
 int run_eval(invocation *in) {
     ensemble e;
-    if (in->extras.with.count > 0 && strcmp(in->arguments[1], "-") == 0) {
-        fputs("carousel: --with reads DATA once for each model, which standard input does not allow; give a file\n",
-              stderr);
+    if (in->extras.with.count > 0 && !can_be_read_twice(in->arguments[1])) {
+        fputs("carousel: --with reads DATA once for each model, which a pipe does not allow; give a file\n", stderr);
         return EXIT_USAGE;
     }
     const int result = ensemble_open(in, &e) ? evaluate(in, &e) : EXIT_FAILED;

@@ -142,9 +142,11 @@ static crs_status count_rows(const crs_dataset *rows, const double *sums, size_t
         const double p = (double)probabilities[label];
         const double loss = -log(p < (double)FLT_MIN ? (double)FLT_MIN : p);
         const crs_status status = crs_metrics_add(metrics, (int64_t)label, probabilities, loss);
-        if (status != CRS_OK)
+        if (status == CRS_ERR_NOT_FINITE)
             return describe(error, status, "", 0, "train the models again with a lower --learning-rate",
                             "a probability of row %zu is not finite", i);
+        if (status != CRS_OK)
+            return out_of_memory(error);
     }
     crs_metrics_finish(metrics);
     return CRS_OK;

@@ -104,8 +104,10 @@ void experiment_close(experiment *e);
 crs_status experiment_average_resolve(const experiment *e, experiment_row *row, crs_error *error);
 /* Once the numbers of seeds are settled. */
 crs_status experiment_average_check(const experiment *e, const experiment_row *row, crs_error *error);
-/* Whether a record is of the trainings and the files that there are now. */
-int experiment_average_holds(const experiment_row *row, int64_t index, const json_t *record, const json_t *files);
+/* Whether such a row takes the setting, which is else its parts': how its test rows are written, and where it runs. */
+int experiment_average_depends_on(const crs_setting *setting);
+/* Whether a record is of the trainings that there are now. */
+int experiment_average_holds(const experiment_row *row, int64_t index, const json_t *record);
 /* A new record, but for what experiment_identity adds. */
 crs_status experiment_average_run(experiment *e, experiment_row *row, int64_t index, crs_backend *backend,
                                   json_t **record, crs_error *error);

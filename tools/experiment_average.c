@@ -9,6 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LONGEST_AVERAGE = 1500 }; /* bytes: it is shown in a table's cell */
+
+int experiment_average_depends_on(const crs_setting *setting) {
+    return strcmp(setting->group, "Data") == 0 || strcmp(setting->group, "Running") == 0;
+}
+
 static crs_status reject(const experiment *e, const experiment_entry *entry, crs_error *error, const char *mend,
                          const char *what, const char *name) {
     return describe(error, CRS_ERR_CONFIG, e->file.path, entry->line, mend, what, name);
@@ -35,20 +41,39 @@ static crs_status add_part(const experiment *e, experiment_row *row, const exper
     return CRS_OK;
 }
 
+/* What is said of the row itself, and how its test rows are read and where; all else is the parts'. */
+static int is_for_average(const char *key) {
+    size_t count;
+    const crs_setting *settings = crs_config_settings(&count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(settings[i].name, key) == 0)
+            return experiment_average_depends_on(&settings[i]);
+    return strcmp(key, "data") != 0;
+}
+
+static crs_status check_keys(const experiment *e, const experiment_row *row, crs_error *error) {
+    for (size_t i = 0; i < row->section->count; i++)
+        if (!is_for_average(row->section->entries[i].key))
+            return reject(e, &row->section->entries[i], error, "give it to the rows that are averaged",
+                          "'%s' means nothing to a row that is not trained", row->section->entries[i].key);
+    return CRS_OK;
+}
+
 /* Names are set apart by " + ": alone, a plus may be part of one. */
 crs_status experiment_average_resolve(const experiment *e, experiment_row *row, crs_error *error) {
     const experiment_entry *entry = experiment_entry_find(row->section, "average");
-    const char *at = entry->value;
-    for (const char *end = at; end; at = end + 3) {
-        char name[LONGEST_NAME];
+    const char *at = entry->value, *end;
+    if (strlen(at) > LONGEST_AVERAGE)
+        return reject(e, entry, error, "average fewer rows", "the rows to average take more than 1500 bytes%s", "");
+    do {
+        char name[LONGEST_AVERAGE + 1];
         end = strstr(at, " + ");
         snprintf(name, sizeof name, "%.*s", end ? (int)(end - at) : (int)strlen(at), at);
         if (add_part(e, row, entry, name, error) != CRS_OK)
             return error->status;
-        if (!end)
-            break;
-    }
-    return row->test ? CRS_OK
+        at = end ? end + 3 : NULL;
+    } while (at);
+    return row->test ? check_keys(e, row, error)
                      : reject(e, entry, error, "give it 'test = FILE'", "the row [%.64s] has no rows to average on",
                               row->section->name);
 }
@@ -66,28 +91,39 @@ crs_status experiment_average_check(const experiment *e, const experiment_row *r
 
 /* ---- what a result depends on ---- */
 
+static json_t *part_of(const experiment_row *part, const json_t *record) {
+    size_t count;
+    const crs_setting *rows = crs_config_settings(&count);
+    json_t *settings = json_deep_copy(json_object_get(record, "settings"));
+    /* Which of these a record keeps depends on how it was come by; the loss tells what they did. */
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rows[i].group, "Running") == 0)
+            (void)json_object_del(settings, rows[i].name);
+    return json_pack("{s:s, s:O, s:O, s:O, s:O, s:o}", "row", part->section->name, "seed",
+                     json_object_get(record, "seed"), "date", json_object_get(record, "date"), "train_loss",
+                     json_object_get(json_object_get(record, "train"), "loss"), "files",
+                     json_object_get(record, "files"), "settings", settings);
+}
+
 /* Which trainings it is made of, with what shows that one was done again. NULL: one of them is missing, or memory. */
 static json_t *parts_of(const experiment_row *row, int64_t index) {
     json_t *parts = json_array();
-    for (size_t i = 0; i < row->part_count; i++)
-        for (int64_t k = index; k < row->parts[i]->seeds; k += row->seeds) {
-            const json_t *record = row->parts[i]->records[k];
-            json_t *part = record ? json_pack("{s:s, s:O, s:O, s:O}", "row", row->parts[i]->section->name, "seed",
-                                              json_object_get(record, "seed"), "date", json_object_get(record, "date"),
-                                              "train_loss", json_object_get(json_object_get(record, "train"), "loss"))
-                                  : NULL;
-            if (json_array_append_new(parts, part) != 0) {
-                json_decref(parts);
-                return NULL;
-            }
+    for (size_t i = 0; i < row->part_count; i++) {
+        const experiment_row *part = row->parts[i];
+        int complete = 1;
+        for (int64_t k = index; complete && k < part->seeds; k += row->seeds)
+            complete = part->records[k] && json_array_append_new(parts, part_of(part, part->records[k])) == 0;
+        if (!complete) {
+            json_decref(parts);
+            return NULL;
         }
+    }
     return parts;
 }
 
-int experiment_average_holds(const experiment_row *row, int64_t index, const json_t *record, const json_t *files) {
+int experiment_average_holds(const experiment_row *row, int64_t index, const json_t *record) {
     json_t *parts = parts_of(row, index);
-    const int holds = parts && json_equal(json_object_get(record, "parts"), parts) &&
-                      json_equal(json_object_get(record, "files"), files);
+    const int holds = parts && json_equal(json_object_get(record, "parts"), parts);
     json_decref(parts);
     return holds;
 }
@@ -100,6 +136,9 @@ static crs_status load_models(const experiment *e, const experiment_row *row, in
     for (size_t i = 0; i < row->part_count; i++)
         for (int64_t k = index; k < row->parts[i]->seeds; k += row->seeds) {
             experiment_path(e, row->parts[i], k, "model.safetensors", path);
+            if (!row->parts[i]->records[k] && row->parts[i]->failure[0])
+                return describe(error, CRS_ERR_NOT_FINITE, "", 0, "see to that row first",
+                                "a training of [%s], which it averages, failed", row->parts[i]->section->name);
             if (!row->parts[i]->records[k])
                 return describe(error, CRS_ERR_CONFIG, e->file.path, row->section->line,
                                 "train it first, with --only or without",
@@ -114,12 +153,12 @@ static crs_status load_models(const experiment *e, const experiment_row *row, in
 }
 
 /* The row says how its test file is written; a model does not. */
-static void apply_data_settings(const experiment_row *row, crs_config *config) {
+static void apply_own_settings(const experiment_row *row, crs_config *config) {
     size_t count;
     const crs_setting *settings = crs_config_settings(&count);
     for (size_t i = 0; i < count; i++) {
         char value[1024];
-        if (strcmp(settings[i].group, "Data") == 0)
+        if (experiment_average_depends_on(&settings[i]))
             (void)crs_config_set(config, settings[i].name,
                                  crs_config_get(&row->config, settings[i].name, value, sizeof value), NULL);
     }
@@ -127,7 +166,7 @@ static void apply_data_settings(const experiment_row *row, crs_config *config) {
 
 static crs_status evaluate(const experiment_row *row, const ensemble *models, crs_metrics **metrics, crs_error *error) {
     for (size_t i = 0; i < models->count; i++)
-        apply_data_settings(row, &models->members[i]->config);
+        apply_own_settings(row, &models->members[i]->config);
     const crs_classifier *first = models->members[0];
     crs_dataset *rows;
     crs_status status = crs_dataset_read(row->test_path, &first->config, first->encoder, NULL, &rows, error);

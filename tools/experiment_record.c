@@ -123,7 +123,7 @@ static crs_status add_content(experiment *e, json_t *files, const char *role, co
 
 /* Not on the number of threads. A row that is only shown is taken from wherever it ran, unless it says where. */
 static int depends_on(const experiment_row *row, const crs_setting *setting) {
-    if (strcmp(setting->name, "threads") == 0)
+    if (strcmp(setting->name, "threads") == 0 || (row->average && !experiment_average_depends_on(setting)))
         return 0;
     return row->selected || strcmp(setting->group, "Running") != 0 ||
            experiment_entry_find(row->section, setting->name);
@@ -139,7 +139,7 @@ crs_status experiment_identity(experiment *e, const experiment_row *row, int64_t
         status = add_content(e, files, "test", row->test, row->test_path, error);
     crs_config config = row->written;
     config.seed = experiment_seed(row, index);
-    for (size_t i = 0; status == CRS_OK && !row->average && i < count; i++) {
+    for (size_t i = 0; status == CRS_OK && i < count; i++) {
         char value[1024], path[1024];
         crs_config_get(&config, rows[i].name, value, sizeof value);
         crs_config_get(&row->config, rows[i].name, path, sizeof path);
@@ -173,12 +173,12 @@ static void complete_settings(json_t *settings, const experiment_row *row) {
 }
 
 static int is_made_from(const json_t *record, const experiment_row *row, int64_t index, const json_t *identity) {
-    if (row->average)
-        return experiment_average_holds(row, index, record, json_object_get(identity, "files"));
     json_t *settings = json_object_get(record, "settings");
     if (!json_is_object(settings))
         return 0;
     complete_settings(settings, row);
+    if (row->average && !experiment_average_holds(row, index, record))
+        return 0;
     return json_equal(settings, json_object_get(identity, "settings")) &&
            json_equal(json_object_get(record, "files"), json_object_get(identity, "files"));
 }

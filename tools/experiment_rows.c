@@ -127,6 +127,8 @@ static crs_status set_entry(const experiment *e, experiment_row *row, const expe
     if (strcmp(entry->key, "seeds") == 0)
         return set_seeds(e, row, entry, error);
     if (strcmp(entry->key, "average") == 0) {
+        if (!row->section)
+            return reject(e, entry->line, error, "give it to a row of its own", "'%s' stands in [defaults]", "average");
         row->average = entry->value;
         return CRS_OK;
     }
@@ -163,7 +165,7 @@ static crs_status finish_row(const experiment *e, experiment_row *row, crs_error
                         "--seeds '%.64s' does not fit", e->in->extras.seeds);
     if (crs_config_check(&row->config, error) != CRS_OK)
         return reject_by(e, row->section->line, error);
-    if (row->average && experiment_average_check(e, row, error) != CRS_OK)
+    if (row->average && row->selected && experiment_average_check(e, row, error) != CRS_OK)
         return error->status;
     row->records = calloc((size_t)row->seeds, sizeof(json_t *));
     return row->records ? CRS_OK : describe(error, CRS_ERR_MEMORY, "", 0, "free some memory", "out of memory");

@@ -45,10 +45,8 @@ const command commands[] = {
     {"experiment", "FILE", "train every row of a table of experiments and compare them",
      "Reads FILE, an INI file: [defaults], and a section for each row of the table. Keys are the names of train's "
      "settings, and: data and test, files relative to FILE; seeds, how many trainings from seed on; average = ROW + "
-     "ROW, "
-     "for a row that is not trained but averages the probabilities of the models of rows above it (with seeds = N, of "
-     "N "
-     "groups of them); note, a sentence; "
+     "ROW, for a row that is not trained but averages the probabilities of the models of rows above it, each of which "
+     "counts once (with seeds = N, of N groups of them); note, a sentence; "
      "published.accuracy, .loss, .train-accuracy, .train-loss, .val-accuracy, .seconds, figures to compare with. A "
      "long value goes on in indented lines; what follows ' ;' is a comment. Every row is checked before the first is "
      "trained. Written are report.html, results.md, results.csv, seeds.csv, comparison.svg, and for each row curves, "
