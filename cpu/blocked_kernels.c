@@ -1,0 +1,329 @@
+/* The kernels of the blocked recurrent layers, compiled once per instruction set (cpu/CMakeLists.txt): products whose
+ * sums stay in registers, and what happens in the cells. BLOCKED_TABLE names the table that this copy defines. What is
+ * worked on when is decided in blocked.c, which knows no instruction set. */
+#include "blocked.h"
+#include "lanes.h"
+
+/* A block of sums is rows x slots vectors: as many as the registers hold beside one row of weights. */
+#if LANES == 16
+#define TILE 16
+#define ROWS(vectors) ((vectors) == 4 ? 4 : 8)
+#else
+#define TILE 12
+#define ROWS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 6)
+#endif
+#define ROWS_LIMIT 8
+#define CHUNK 128 /* rows of weights that stay in the first-level cache while they meet all rows of a tile */
+
+_Static_assert(TILE <= BLOCKED_TILE_LIMIT && ROWS_LIMIT <= BLOCKED_SPARE, "blocked.h keeps room for less");
+
+/* The loops over a block: all of them, or the block's sums would live in memory. */
+#ifdef __clang__
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 8")
+#endif
+
+typedef struct block {
+    vector sum[ROWS_LIMIT][BLOCKED_SLOTS];
+} block;
+
+/* sums[:, first..first+count-1] += A B. A's element (r, k) is a[r * row_step + k * step]; B is [K, ldb]. All but K must
+ * be constants once this is inlined: then the sums are registers. */
+LANES_INLINE void multiply(block *sums, int rows, int first, int count, int64_t K, const float *a, int64_t row_step,
+                           int64_t step, const float *b, int64_t ldb) {
+#pragma GCC unroll 4
+    for (int64_t k = 0; k < K; k++) {
+        vector weights[BLOCKED_SLOTS];
+        UNROLLED for (int v = 0; v < count; v++) weights[v] = *(const vector_anywhere *)(b + k * ldb + v * LANES);
+        UNROLLED for (int r = 0; r < rows; r++) {
+            const float factor = a[r * row_step + k * step];
+            UNROLLED for (int v = 0; v < count; v++) sums->sum[r][first + v] += factor * weights[v];
+        }
+    }
+}
+
+LANES_INLINE void block_load(block *sums, int rows, int vectors, const float *from, int64_t ld) {
+    UNROLLED for (int r = 0; r < rows; r++) UNROLLED for (int v = 0; v < vectors; v++) sums->sum[r][v] =
+        *(const vector_anywhere *)(from + r * ld + v * LANES);
+}
+
+LANES_INLINE void block_store(const block *sums, int rows, int vectors, float *to, int64_t ld) {
+    UNROLLED for (int r = 0; r < rows; r++) UNROLLED for (int v = 0; v < vectors; v++) *
+        (vector_anywhere *)(to + r * ld + v * LANES) = sums->sum[r][v];
+}
+
+static inline int64_t at_most(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* ---- the gates' inputs ---- */
+
+/* Rows begin..end-1 of the weights of x and h, which count as one behind the other. */
+LANES_INLINE void sums_chunk(const blocked_sums *s, int slots, blocked_range of_x, blocked_range of_h, int64_t begin,
+                             int64_t end) {
+    const int64_t I = s->I, ldw = of_x.count * LANES, ldr = of_h.count * LANES, ldz = slots * LANES;
+    const int64_t x_end = at_most(end, I), h_begin = begin > I ? begin - I : 0;
+    const int from_start = begin == 0 && s->start != NULL;
+    for (int64_t row = 0; row < s->rows; row += ROWS(slots)) {
+        block sums;
+        if (from_start)
+            block_load(&sums, ROWS(slots), slots, s->start, 0);
+        else
+            block_load(&sums, ROWS(slots), slots, s->z + row * ldz, ldz);
+        if (begin < x_end)
+            multiply(&sums, ROWS(slots), of_x.first, of_x.count, x_end - begin, s->x + row * s->ldx + begin, s->ldx, 1,
+                     s->W + begin * ldw, ldw);
+        if (end > I)
+            multiply(&sums, ROWS(slots), of_h.first, of_h.count, end - I - h_begin, s->h + row * s->ldh + h_begin,
+                     s->ldh, 1, s->R + h_begin * ldr, ldr);
+        block_store(&sums, ROWS(slots), slots, s->z + row * ldz, ldz);
+    }
+}
+
+LANES_INLINE void sums_of(const blocked_sums *s, int slots, blocked_range of_x, blocked_range of_h) {
+    const int64_t K = s->I + s->H;
+    for (int64_t begin = 0; begin == 0 || begin < K; begin += CHUNK)
+        sums_chunk(s, slots, of_x, of_h, begin, at_most(begin + CHUNK, K));
+}
+
+static void sums(const blocked_sums *s) {
+    if (s->of_h.first == 1)
+        sums_of(s, 4, (blocked_range){0, 3}, (blocked_range){1, 3});
+    else if (s->slots == 4)
+        sums_of(s, 4, (blocked_range){0, 4}, (blocked_range){0, 4});
+    else if (s->slots == 3)
+        sums_of(s, 3, (blocked_range){0, 3}, (blocked_range){0, 3});
+    else if (s->slots == 2)
+        sums_of(s, 2, (blocked_range){0, 2}, (blocked_range){0, 2});
+    else
+        sums_of(s, 1, (blocked_range){0, 1}, (blocked_range){0, 1});
+}
+
+static void spread(const blocked_cells *c, const float *start, const float *x) {
+    const int64_t width = c->slots * LANES;
+    for (int64_t r = 0; r < c->rows; r++) {
+        const float *from = x + c->live[r] * c->ld_gates;
+        float *z = c->z + r * width;
+        for (int s = 0; s < c->slots; s++) {
+            const int of_x = s >= c->of_x.first && s < c->of_x.first + c->of_x.count;
+            const vector bias = *(const vector_anywhere *)(start + s * LANES);
+            vector_store(z + s * LANES, of_x ? bias + vector_load(from + c->place[s], c->count[s]) : bias, LANES);
+        }
+    }
+}
+
+/* ---- the gradients of x and h ---- */
+
+/* Columns column..column+vectors*LANES-1, from the panels first..end-1. */
+LANES_INLINE void inputs_chunk(const blocked_inputs *p, int vectors, int64_t column, int64_t first, int64_t end) {
+    const int64_t ldd = p->slots * LANES, K = p->of.count * LANES, ldb = vectors * LANES;
+    const float *B = p->B + column * p->panels * K;
+    for (int64_t row = 0; row < p->rows; row += ROWS(vectors)) {
+        float *out = p->out + row * p->ldo + column;
+        block sums = {0};
+        if (first > 0)
+            block_load(&sums, ROWS(vectors), vectors, out, p->ldo);
+        for (int64_t panel = first; panel < end; panel++)
+            multiply(&sums, ROWS(vectors), 0, vectors, K, p->d + (panel * p->d_rows + row) * ldd + p->of.first * LANES,
+                     ldd, 1, B + panel * K * ldb, ldb);
+        block_store(&sums, ROWS(vectors), vectors, out, p->ldo);
+    }
+}
+
+LANES_INLINE void inputs_columns(const blocked_inputs *p, int vectors, int64_t column) {
+    const int64_t rows_of_panel = p->of.count * LANES, at_once = rows_of_panel < CHUNK ? CHUNK / rows_of_panel : 1;
+    for (int64_t panel = 0; panel < p->panels; panel += at_once)
+        inputs_chunk(p, vectors, column, panel, at_most(panel + at_once, p->panels));
+}
+
+static void inputs(const blocked_inputs *p) {
+    const int64_t vectors = (p->columns + LANES - 1) / LANES;
+    int64_t v = 0;
+    for (; v + 4 <= vectors; v += 4)
+        inputs_columns(p, 4, v * LANES);
+    if (vectors - v == 3)
+        inputs_columns(p, 3, v * LANES);
+    else if (vectors - v == 2)
+        inputs_columns(p, 2, v * LANES);
+    else if (vectors - v == 1)
+        inputs_columns(p, 1, v * LANES);
+}
+
+/* ---- the gradients of W, R and b ---- */
+
+LANES_INLINE void weights_of(const blocked_weights *w, int count) {
+    const int64_t ldd = w->slots * LANES, ldw = count * LANES;
+    for (int64_t panel = 0; panel < w->panels; panel++) {
+        const float *d = w->d + panel * w->d_rows * ldd + w->of.first * LANES;
+        float *dW = w->dW + panel * (w->features + BLOCKED_SPARE) * ldw;
+        for (int64_t feature = 0; feature < w->features; feature += ROWS(count)) {
+            block sums;
+            block_load(&sums, ROWS(count), count, dW + feature * ldw, ldw);
+            multiply(&sums, ROWS(count), 0, count, w->rows, w->s + feature, 1, w->lds, d, ldd);
+            block_store(&sums, ROWS(count), count, dW + feature * ldw, ldw);
+        }
+    }
+}
+
+static void weights(const blocked_weights *w) {
+    if (w->of.count == 4)
+        weights_of(w, 4);
+    else if (w->of.count == 3)
+        weights_of(w, 3);
+    else if (w->of.count == 2)
+        weights_of(w, 2);
+    else
+        weights_of(w, 1);
+}
+
+static void biases(const blocked_weights *w, float *db) {
+    const int64_t ldd = w->slots * LANES;
+    for (int64_t panel = 0; panel < w->panels; panel++)
+        for (int s = 0; s < w->slots; s++) {
+            const float *d = w->d + panel * w->d_rows * ldd + s * LANES;
+            vector sum = {0};
+            for (int64_t row = 0; row < w->rows; row++)
+                sum += *(const vector_anywhere *)(d + row * ldd);
+            *(vector_anywhere *)(db + panel * ldd + s * LANES) += sum;
+        }
+}
+
+/* ---- the cells ---- */
+
+LANES_INLINE vector slot(const float *z, int s) {
+    return *(const vector_anywhere *)(z + s * LANES);
+}
+
+/* The gradient of a slot: into z, and unit by unit where that is wanted. */
+LANES_INLINE void put_gradient(const blocked_cells *c, int64_t r, int s, vector d) {
+    *(vector_anywhere *)(c->z + (r * c->slots + s) * LANES) = d;
+    if (c->d_gates && s < c->of_x.count)
+        vector_store(c->d_gates + c->live[r] * c->ld_gates + c->place[s], d, c->count[s]);
+}
+
+static void rnn_forward(const blocked_cells *c) {
+    for (int64_t r = 0; r < c->rows; r++)
+        for (int s = 0; s < c->slots; s++) {
+            const vector z = slot(c->z + r * c->slots * LANES, s);
+            const vector h = c->activation == CRS_TANH ? vector_tanh(z) : vector_at_least(0, z);
+            vector_store(c->h + c->live[r] * c->ldh + c->place[s], h, c->count[s]);
+        }
+}
+
+/* Both derivatives can be had from h. */
+static void rnn_backward(const blocked_cells *c) {
+    for (int64_t r = 0; r < c->rows; r++)
+        for (int s = 0; s < c->slots; s++) {
+            const vector h = vector_load(c->h + c->live[r] * c->ldh + c->place[s], c->count[s]);
+            float *dh = c->dh + c->live[r] * c->ldd + c->unit + s * LANES;
+            const vector d = *(const vector_anywhere *)dh;
+            const vector positive = (vector)((vector_bits)d & (vector_bits)(h > 0.0F));
+            put_gradient(c, r, s, c->activation == CRS_TANH ? d * (1.0F - h * h) : positive);
+            *(vector_anywhere *)dh = (vector){0};
+        }
+}
+
+static void lstm_forward(const blocked_cells *cells) {
+    const blocked_cells c = *cells;
+    const int64_t n = c.count[0];
+    for (int64_t r = 0; r < c.rows; r++) {
+        const float *z = c.z + r * 4 * LANES;
+        const int64_t row = c.live[r], unit = row * c.H + c.unit;
+        const vector i = vector_sigmoid(slot(z, 0)), f = vector_sigmoid(slot(z, 1));
+        const vector g = vector_tanh(slot(z, 2)), o = vector_sigmoid(slot(z, 3));
+        const vector state = f * vector_load(c.c_before + unit, n) + i * g;
+        vector_store(c.c + unit, state, n);
+        vector_store(c.h + row * c.ldh + c.unit, o * vector_tanh(state), n);
+        if (c.gates) {
+            float *gates = c.gates + row * c.ld_gates;
+            vector_store(gates + c.place[0], i, n);
+            vector_store(gates + c.place[1], f, n);
+            vector_store(gates + c.place[2], g, n);
+            vector_store(gates + c.place[3], o, n);
+        }
+    }
+}
+
+/* tanh(c) is computed again: that is cheaper than to store it and read it back. */
+static void lstm_backward(const blocked_cells *cells) {
+    const blocked_cells c = *cells;
+    const int64_t n = c.count[0];
+    for (int64_t r = 0; r < c.rows; r++) {
+        const int64_t row = c.live[r], unit = row * c.H + c.unit;
+        const float *gates = c.gates + row * c.ld_gates;
+        const vector i = vector_load(gates + c.place[0], n), f = vector_load(gates + c.place[1], n);
+        const vector g = vector_load(gates + c.place[2], n), o = vector_load(gates + c.place[3], n);
+        float *dh_at = c.dh + row * c.ldd + c.unit, *dc_at = c.dc + row * c.ldd + c.unit;
+        const vector dh = *(const vector_anywhere *)dh_at, before = vector_load(c.c_before + unit, n);
+        const vector tanh_c = vector_tanh(vector_load(c.c + unit, n)), dh_o = dh * o;
+        const vector d = *(const vector_anywhere *)dc_at + dh_o * (1.0F - tanh_c * tanh_c);
+        put_gradient(&c, r, 0, d * g * i * (1.0F - i));
+        put_gradient(&c, r, 1, d * before * f * (1.0F - f));
+        put_gradient(&c, r, 2, d * i * (1.0F - g * g));
+        put_gradient(&c, r, 3, dh_o * tanh_c * (1.0F - o));
+        *(vector_anywhere *)dc_at = d * f;
+        *(vector_anywhere *)dh_at = (vector){0};
+    }
+}
+
+/* Reset after, the only kind: slots n_x, r, z, n_h. */
+static void gru_forward(const blocked_cells *c) {
+    const int64_t n = c->count[0];
+    for (int64_t row = 0; row < c->rows; row++) {
+        const float *sums_of_row = c->z + row * 4 * LANES;
+        const int64_t at = c->live[row];
+        const vector r = vector_sigmoid(slot(sums_of_row, 1)), z = vector_sigmoid(slot(sums_of_row, 2));
+        const vector gated = slot(sums_of_row, 3), new = vector_tanh(slot(sums_of_row, 0) + r * gated);
+        const vector before = vector_load(c->h_before + at * c->ldh_before + c->unit, n);
+        vector_store(c->h + at * c->ldh + c->unit, (1.0F - z) * new + z *before, n);
+        if (c->gates) {
+            float *gates = c->gates + at * c->ld_gates;
+            vector_store(gates + c->place[0], new, n);
+            vector_store(gates + c->place[1], r, n);
+            vector_store(gates + c->place[2], z, n);
+            vector_store(c->products + at * c->ld_gates + c->place[3], gated, n);
+        }
+    }
+}
+
+static void gru_backward(const blocked_cells *c) {
+    const int64_t n = c->count[0];
+    for (int64_t row = 0; row < c->rows; row++) {
+        const int64_t at = c->live[row];
+        const float *gates = c->gates + at * c->ld_gates;
+        const vector new = vector_load(gates + c->place[0], n), r = vector_load(gates + c->place[1], n);
+        const vector z = vector_load(gates + c->place[2], n);
+        const vector gated = vector_load(c->products + at * c->ld_gates + c->place[3], n);
+        const vector before = vector_load(c->h_before + at * c->ldh_before + c->unit, n);
+        float *dh_at = c->dh + at * c->ldd + c->unit;
+        const vector dh = *(const vector_anywhere *)dh_at;
+        const vector d_new = dh * (1.0F - z) * (1.0F - new *new), dz = dh * (before - new) * z * (1.0F - z);
+        const vector dr = d_new * gated * r * (1.0F - r);
+        put_gradient(c, row, 0, d_new);
+        put_gradient(c, row, 1, dr);
+        put_gradient(c, row, 2, dz);
+        put_gradient(c, row, 3, d_new * r);
+        if (c->d_products) {
+            float *d_products = c->d_products + at * c->ld_gates;
+            vector_store(d_products + c->place[1], dr, n);
+            vector_store(d_products + c->place[2], dz, n);
+            vector_store(d_products + c->place[3], d_new * r, n);
+        }
+        *(vector_anywhere *)dh_at = dh * z;
+    }
+}
+
+extern const blocked_kernels BLOCKED_TABLE;
+
+const blocked_kernels BLOCKED_TABLE = {.name = BLOCKED_NAME,
+                                       .lanes = LANES,
+                                       .tile = TILE,
+                                       .sums = sums,
+                                       .inputs = inputs,
+                                       .weights = weights,
+                                       .biases = biases,
+                                       .spread = spread,
+                                       .rnn = {rnn_forward, rnn_backward},
+                                       .lstm = {lstm_forward, lstm_backward},
+                                       .gru = {gru_forward, gru_backward}};

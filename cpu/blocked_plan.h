@@ -1,0 +1,62 @@
+/* What one call of a blocked recurrent layer works with: how its units are packed, its packed weights, partial sums and
+ * the memory of each thread. blocked_plan.c makes it, blocked.c marches with it. */
+#ifndef CRS_CPU_BLOCKED_PLAN_H
+#define CRS_CPU_BLOCKED_PLAN_H
+
+#include "blocked.h"
+#include "march.h"
+
+/* What a thread works in. Rows stand one behind the other, live ones only. */
+typedef struct blocked_work {
+    float *x, *h; /* [rows_held,I], [rows_held,H] what W and R were multiplied by */
+    float *z;     /* [tile,slots*lanes] one panel's sums */
+    float *d;     /* [panels,d_rows,slots*lanes] gradients of the sums */
+    float *out;   /* [tile,columns] gradients of x or h */
+    float *dh;    /* [tile,ldd] */
+    float *dc;    /* [tile,ldd], LSTM */
+} blocked_work;
+
+/* Partial sums of the gradients, of the tiles that one thread takes one after the other. */
+typedef struct blocked_partial {
+    float *dW, *dR, *db;
+} blocked_partial;
+
+typedef struct blocked_plan {
+    march m;
+    const crs_recurrent *a;
+    const blocked_kernels *kernels;
+    int backward; /* which of the two calls it is */
+    int fused;    /* products with W, and the gradients of the weights, are made while a step is at hand; else the
+                     BLAS makes them over all steps */
+    int64_t I;    /* inputs that the march multiplies by W; 0: it is given the products */
+    int slots;
+    blocked_range of_x, of_h;
+    int64_t panels, ldd; /* ldd: units, in whole panels */
+    int64_t rows_held, d_rows;
+    int64_t tiles, groups;
+    float *W, *R;            /* for the sums: [panels,I,of_x.count*lanes], [panels,H,of_h.count*lanes] */
+    float *W_back, *R_back;  /* for the gradients of x and h: see blocked_inputs */
+    float *start;            /* [panels,slots*lanes] the biases */
+    blocked_partial partial; /* of the first group; the others' follow, partial_size apart */
+    int64_t partial_size;
+    blocked_work work; /* of the first thread; likewise */
+    int64_t work_size;
+} blocked_plan;
+
+/* All of p but its memory. The errors are march_prepare's. */
+crs_status blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, const crs_recurrent *a,
+                           const recurrent_cell *cell, int backward);
+
+/* Takes the device's scratch, and packs the weights into it. CRS_ERR_MEMORY. */
+crs_status blocked_pack(blocked_plan *p, crs_device *device);
+
+/* After the march back: adds up the groups' partial sums in order and adds them to the gradients. */
+void blocked_add_partials(const blocked_plan *p);
+
+/* Fills in what of a panel follows from its number. */
+void blocked_place(const blocked_plan *p, int64_t panel, blocked_cells *cells);
+
+blocked_work blocked_work_of(const blocked_plan *p, int thread);
+blocked_partial blocked_partial_of(const blocked_plan *p, int64_t group);
+
+#endif
