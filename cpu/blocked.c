@@ -41,20 +41,21 @@ static void step_find(const blocked_plan *p, int64_t tile, int64_t k, tile_step 
 /* What x and h are at the live rows, through the masks, one row behind the other. h is zero before the first step. */
 static void gather(const blocked_plan *p, const tile_step *s, float *x, float *h) {
     const crs_recurrent *a = p->a;
-    const int64_t I = p->I, H = a->H;
-    for (int64_t i = 0; i < s->live_count; i++) {
-        const int64_t r = s->live[i];
-        const float *x_from = (const float *)a->x + (s->at + r) * I;
-        if (I > 0 && p->m.input_mask)
-            march_multiply(I, x_from, p->m.input_mask + (s->row + r) * I, x + i * I);
-        else if (I > 0)
-            march_carry(I, x_from, x + i * I);
-        const float *h_from = s->k > 0 ? (const float *)a->y + (s->before + r) * a->ldy : NULL;
-        if (h_from && p->m.recurrent_mask)
-            march_multiply(H, h_from, p->m.recurrent_mask + (s->row + r) * H, h + i * H);
-        else
-            march_carry(H, h_from, h + i * H);
+    const march *m = &p->m;
+    blocked_rows rows = {.rows = s->live_count, .n = p->I, .from_row = s->live};
+    if (p->I > 0) {
+        rows.from = (const float *)a->x + s->at * p->I;
+        rows.mask = m->input_mask ? m->input_mask + s->row * p->I : NULL;
+        rows.to = x;
+        rows.ld_from = rows.ld_to = p->I;
+        p->kernels->copy(&rows);
     }
+    rows.from = s->k > 0 ? (const float *)a->y + s->before * a->ldy : m->zeros;
+    rows.ld_from = s->k > 0 ? a->ldy : 0;
+    rows.mask = m->recurrent_mask ? m->recurrent_mask + s->row * a->H : NULL;
+    rows.to = h;
+    rows.n = rows.ld_to = a->H;
+    p->kernels->copy(&rows);
 }
 
 /* What the cells of a step see, save for what depends on the panel or the direction. */
@@ -71,6 +72,7 @@ static blocked_cells cells_at(const blocked_plan *p, const tile_step *s) {
                            .c_before = cell_at(m, s->k, s->row),
                            .c = cell_at(m, s->k + 1, s->row),
                            .ld_gates = m->width,
+                           .streams = p->streams,
                            .gates = a->training ? gates_at(m, s->t, s->row) : NULL,
                            .products = m->products ? product_at(m, s->t, s->row) : NULL,
                            .ldd = p->ldd};
@@ -176,6 +178,32 @@ crs_status cpu_blocked_forward(crs_device *device, const crs_recurrent *a, const
 
 /* ---- backward ---- */
 
+/* What forward left lies far from the processor, and the rows of a tile are too short a stretch for it to see the
+ * pattern: what the step before this one needs is asked for in shares, between the pieces of this one's work. */
+static void fetch(const float *from, int64_t n, int64_t share, int64_t shares) {
+    const int64_t line = 64 / sizeof *from, lines = n / line + 1;
+    for (int64_t i = lines * share / shares; i < lines * (share + 1) / shares; i++)
+        __builtin_prefetch(from + i * line);
+}
+
+static void fetch_before(const blocked_plan *p, const tile_step *s, int64_t share, int64_t shares) {
+    const crs_recurrent *a = p->a;
+    const march *m = &p->m;
+    if (s->k == 0)
+        return;
+    const int64_t t = step_at(m, s->k - 1), at = t * a->steps.B + s->row;
+    fetch(gates_at(m, t, s->row), s->n * m->width, share, shares);
+    if (m->cells)
+        fetch(cell_at(m, s->k - 1, s->row), s->n * a->H, share, shares);
+    if (p->I > 0)
+        fetch((const float *)a->x + at * p->I, s->n * p->I, share, shares);
+    if (a->dy)
+        fetch((const float *)a->dy + at * a->ldy, s->n * a->ldy, share, shares);
+    if (s->k > 1)
+        fetch((const float *)a->y + (step_at(m, s->k - 2) * a->steps.B + s->row) * a->ldy, s->n * a->ldy, share,
+              shares);
+}
+
 /* Where a row's gradient of W x goes unit by unit: to the BLAS, in place of the gates, or straight into dx. */
 static float *gates_gradient_at(const blocked_plan *p, const tile_step *s) {
     const crs_recurrent *a = p->a;
@@ -213,6 +241,7 @@ static void cells_backward(const blocked_plan *p, const tile_step *s, const bloc
                               : p->m.cell->blocked == BLOCKED_LSTM ? kernels->lstm[1]
                                                                    : kernels->gru[1];
     for (int64_t panel = 0; panel < p->panels; panel++) {
+        fetch_before(p, s, panel, p->panels + 2);
         blocked_place(p, panel, &cells);
         cells.z = work->d + (panel * p->d_rows + held) * width;
         cell(&cells);
@@ -233,13 +262,19 @@ static void inputs_backward(const blocked_plan *p, const tile_step *s, const blo
                               .B = p->R_back,
                               .out = work->out,
                               .ldo = p->ldd};
+    fetch_before(p, s, p->panels, p->panels + 2);
     if (s->k > 0) {
         p->kernels->inputs(&product);
-        for (int64_t i = 0; i < s->live_count; i++) {
-            const float *mask = p->m.recurrent_mask ? p->m.recurrent_mask + (s->row + s->live[i]) * H : NULL;
-            march_add(H, work->out + i * p->ldd, mask, work->dh + s->live[i] * p->ldd);
-        }
+        p->kernels->add(&(blocked_rows){.rows = s->live_count,
+                                        .n = H,
+                                        .from = work->out,
+                                        .ld_from = p->ldd,
+                                        .mask = p->m.recurrent_mask ? p->m.recurrent_mask + s->row * H : NULL,
+                                        .to_row = s->live,
+                                        .to = work->dh,
+                                        .ld_to = p->ldd});
     }
+    fetch_before(p, s, p->panels + 1, p->panels + 2);
     if (I == 0 || !a->dx)
         return;
     product.columns = I;
@@ -247,13 +282,14 @@ static void inputs_backward(const blocked_plan *p, const tile_step *s, const blo
     product.B = p->W_back;
     product.ldo = (I + lanes - 1) / lanes * lanes;
     p->kernels->inputs(&product);
-    for (int64_t i = 0; i < s->live_count; i++) {
-        float *dx = (float *)a->dx + (s->at + s->live[i]) * I;
-        if (p->m.input_mask)
-            march_multiply(I, work->out + i * product.ldo, p->m.input_mask + (s->row + s->live[i]) * I, dx);
-        else
-            march_carry(I, work->out + i * product.ldo, dx);
-    }
+    p->kernels->copy(&(blocked_rows){.rows = s->live_count,
+                                     .n = I,
+                                     .from = work->out,
+                                     .ld_from = product.ldo,
+                                     .mask = p->m.input_mask ? p->m.input_mask + s->row * I : NULL,
+                                     .to_row = s->live,
+                                     .to = (float *)a->dx + s->at * I,
+                                     .ld_to = I});
 }
 
 /* The rows held so far, into the sums of the weights' gradients. */
@@ -283,22 +319,25 @@ static void weights_backward(const blocked_plan *p, const blocked_work *work, co
     p->kernels->weights(&weights);
 }
 
+/* What comes from outside onto the gradient of the state, whether a row is live or not. */
+static void add_gradient(const blocked_plan *p, const tile_step *s, const float *from, const blocked_work *work) {
+    p->kernels->add(&(blocked_rows){
+        .rows = s->n, .n = p->a->H, .from = from, .ld_from = p->a->ldy, .to = work->dh, .ld_to = p->ldd});
+}
+
 static void tile_backward(const blocked_plan *p, int64_t tile, const blocked_work *work,
                           const blocked_partial *partial) {
     const crs_recurrent *a = p->a;
-    const int64_t H = a->H;
     int64_t held = 0;
     tile_step s;
     march_carry(p->kernels->tile * p->ldd, NULL, work->dh);
     march_carry(p->kernels->tile * p->ldd, NULL, work->dc);
     for (int64_t k = a->steps.T - 1; k >= 0; k--) {
         step_find(p, tile, k, &s);
-        for (int64_t r = 0; r < s.n; r++) {
-            if (a->dh_last && k == a->steps.T - 1)
-                march_add(H, (const float *)a->dh_last + (s.row + r) * a->ldy, NULL, work->dh + r * p->ldd);
-            if (a->dy)
-                march_add(H, (const float *)a->dy + (s.at + r) * a->ldy, NULL, work->dh + r * p->ldd);
-        }
+        if (a->dh_last && k == a->steps.T - 1)
+            add_gradient(p, &s, (const float *)a->dh_last + s.row * a->ldy, work);
+        if (a->dy)
+            add_gradient(p, &s, (const float *)a->dy + s.at * a->ldy, work);
         clear_dead(p, &s);
         if (s.live_count == 0)
             continue;
@@ -307,7 +346,7 @@ static void tile_backward(const blocked_plan *p, int64_t tile, const blocked_wor
             held = 0;
         }
         if (p->fused)
-            gather(p, &s, work->x + held * p->I, work->h + held * H);
+            gather(p, &s, work->x + held * p->I, work->h + held * a->H);
         cells_backward(p, &s, work, held);
         inputs_backward(p, &s, work, held);
         held += s.live_count;

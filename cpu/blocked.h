@@ -48,6 +48,7 @@ typedef struct blocked_cells {
     const float *c_before; /* [tile,H], as all that follows save where said */
     float *c;
     int64_t ld_gates; /* G*H */
+    int streams;      /* gates are aligned, of whole vectors, and not read again soon */
     float *gates;     /* [tile,G*H] forward: out, or NULL: not kept */
     float *products;  /* [tile,G*H] GRU: its last part holds what r multiplies; or NULL: not kept */
     float *dh, *dc;   /* [tile,ldd] backward: in and out as in recurrent_row */
@@ -81,6 +82,17 @@ typedef struct blocked_weights {
     float *dW; /* [panels,features,of.count*lanes], the features rounded up by BLOCKED_SPARE */
 } blocked_weights;
 
+/* Rows of n numbers, through a mask [.,n] or not. Number i is row from_row[i] of `from` and row to_row[i] of `to`, or
+ * row i where that is NULL; its mask is that of the row which is not, and of from_row where neither is. */
+typedef struct blocked_rows {
+    int64_t rows, n;
+    const float *from, *mask;
+    int64_t ld_from;
+    const int32_t *from_row, *to_row;
+    float *to;
+    int64_t ld_to;
+} blocked_rows;
+
 typedef void (*blocked_cell)(const blocked_cells *cells);
 
 typedef struct blocked_kernels {
@@ -94,6 +106,8 @@ typedef struct blocked_kernels {
     void (*biases)(const blocked_weights *w, float *db);
     /* z = start + x [tile,G*H], for a caller that has the products with x. */
     void (*spread)(const blocked_cells *cells, const float *start, const float *x);
+    void (*copy)(const blocked_rows *m);  /* to = from mask */
+    void (*add)(const blocked_rows *m);   /* to += from mask */
     blocked_cell rnn[2], lstm[2], gru[2]; /* forward, backward */
 } blocked_kernels;
 

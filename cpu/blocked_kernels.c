@@ -13,16 +13,10 @@
 #define ROWS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 6)
 #endif
 #define ROWS_LIMIT 8
-#define CHUNK 128 /* rows of weights that stay in the first-level cache while they meet all rows of a tile */
+#define CELL_ROWS 4 /* rows whose cells are worked on at once */
+#define CHUNK 128   /* rows of weights that stay in the first-level cache while they meet all rows of a tile */
 
 _Static_assert(TILE <= BLOCKED_TILE_LIMIT && ROWS_LIMIT <= BLOCKED_SPARE, "blocked.h keeps room for less");
-
-/* The loops over a block: all of them, or the block's sums would live in memory. */
-#ifdef __clang__
-#define UNROLLED _Pragma("clang loop unroll(full)")
-#else
-#define UNROLLED _Pragma("GCC unroll 8")
-#endif
 
 typedef struct block {
     vector sum[ROWS_LIMIT][BLOCKED_SLOTS];
@@ -189,66 +183,120 @@ static void biases(const blocked_weights *w, float *db) {
         }
 }
 
+/* ---- moving rows ---- */
+
+LANES_INLINE void rows_move(const blocked_rows *m, int adds, int masks) {
+    for (int64_t i = 0; i < m->rows; i++) {
+        const float *from = m->from + (m->from_row ? m->from_row[i] : i) * m->ld_from;
+        const float *mask = masks ? m->mask + (m->from_row ? m->from_row : m->to_row)[i] * m->n : NULL;
+        float *to = m->to + (m->to_row ? m->to_row[i] : i) * m->ld_to;
+        for (int64_t j = 0; j < m->n; j += LANES) {
+            const int64_t n = m->n - j;
+            vector x = vector_load(from + j, n);
+            if (masks)
+                x *= vector_load(mask + j, n);
+            if (adds)
+                x += vector_load(to + j, n);
+            vector_store(to + j, x, n);
+        }
+    }
+}
+
+static void copy(const blocked_rows *m) {
+    if (m->mask)
+        rows_move(m, 0, 1);
+    else
+        rows_move(m, 0, 0);
+}
+
+static void add(const blocked_rows *m) {
+    if (m->mask)
+        rows_move(m, 1, 1);
+    else
+        rows_move(m, 1, 0);
+}
+
 /* ---- the cells ---- */
 
 LANES_INLINE vector slot(const float *z, int s) {
     return *(const vector_anywhere *)(z + s * LANES);
 }
 
-/* The gradient of a slot: into z, and unit by unit where that is wanted. */
-LANES_INLINE void put_gradient(const blocked_cells *c, int64_t r, int s, vector d) {
-    *(vector_anywhere *)(c->z + (r * c->slots + s) * LANES) = d;
-    if (c->d_gates && s < c->of_x.count)
-        vector_store(c->d_gates + c->live[r] * c->ld_gates + c->place[s], d, c->count[s]);
+/* A gate, for the way back. */
+LANES_INLINE void keep(const blocked_cells *c, float *to, vector gate, int64_t n) {
+    if (c->streams)
+        vector_stream(to, gate);
+    else
+        vector_store(to, gate, n);
 }
 
-static void rnn_forward(const blocked_cells *c) {
+/* The gradient of a slot: into z, and unit by unit where that is wanted. */
+LANES_INLINE void put_gradient(const blocked_cells *c, int64_t r, int s, vector d, int64_t n) {
+    *(vector_anywhere *)(c->z + (r * c->slots + s) * LANES) = d;
+    if (c->d_gates && s < c->of_x.count)
+        vector_store(c->d_gates + c->live[r] * c->ld_gates + c->place[s], d, n);
+}
+
+LANES_INLINE void rnn_forward_panel(const blocked_cells *c, int whole) {
     for (int64_t r = 0; r < c->rows; r++)
         for (int s = 0; s < c->slots; s++) {
             const vector z = slot(c->z + r * c->slots * LANES, s);
             const vector h = c->activation == CRS_TANH ? vector_tanh(z) : vector_at_least(0, z);
-            vector_store(c->h + c->live[r] * c->ldh + c->place[s], h, c->count[s]);
+            vector_store(c->h + c->live[r] * c->ldh + c->place[s], h, whole ? LANES : c->count[s]);
         }
 }
 
 /* Both derivatives can be had from h. */
-static void rnn_backward(const blocked_cells *c) {
+LANES_INLINE void rnn_backward_panel(const blocked_cells *c, int whole) {
     for (int64_t r = 0; r < c->rows; r++)
         for (int s = 0; s < c->slots; s++) {
-            const vector h = vector_load(c->h + c->live[r] * c->ldh + c->place[s], c->count[s]);
+            const int64_t n = whole ? LANES : c->count[s];
+            const vector h = vector_load(c->h + c->live[r] * c->ldh + c->place[s], n);
             float *dh = c->dh + c->live[r] * c->ldd + c->unit + s * LANES;
             const vector d = *(const vector_anywhere *)dh;
             const vector positive = (vector)((vector_bits)d & (vector_bits)(h > 0.0F));
-            put_gradient(c, r, s, c->activation == CRS_TANH ? d * (1.0F - h * h) : positive);
+            put_gradient(c, r, s, c->activation == CRS_TANH ? d * (1.0F - h * h) : positive, n);
             *(vector_anywhere *)dh = (vector){0};
         }
 }
 
-static void lstm_forward(const blocked_cells *cells) {
-    const blocked_cells c = *cells;
-    const int64_t n = c.count[0];
-    for (int64_t r = 0; r < c.rows; r++) {
-        const float *z = c.z + r * 4 * LANES;
-        const int64_t row = c.live[r], unit = row * c.H + c.unit;
-        const vector i = vector_sigmoid(slot(z, 0)), f = vector_sigmoid(slot(z, 1));
-        const vector g = vector_tanh(slot(z, 2)), o = vector_sigmoid(slot(z, 3));
-        const vector state = f * vector_load(c.c_before + unit, n) + i * g;
-        vector_store(c.c + unit, state, n);
-        vector_store(c.h + row * c.ldh + c.unit, o * vector_tanh(state), n);
-        if (c.gates) {
-            float *gates = c.gates + row * c.ld_gates;
-            vector_store(gates + c.place[0], i, n);
-            vector_store(gates + c.place[1], f, n);
-            vector_store(gates + c.place[2], g, n);
-            vector_store(gates + c.place[3], o, n);
+/* Rows r..r+count-1. */
+LANES_INLINE void lstm_forward_rows(const blocked_cells *c, int64_t r, int count, int64_t n) {
+    vector state[CELL_ROWS], o[CELL_ROWS];
+    UNROLLED for (int j = 0; j < count; j++) {
+        const float *z = c->z + (r + j) * 4 * LANES;
+        const int64_t row = c->live[r + j];
+        vector gates[4] = {slot(z, 0), slot(z, 1), slot(z, 3), slot(z, 2)}; /* i f o g */
+        vectors_activate(4, 3, gates);
+        state[j] = gates[1] * vector_load(c->c_before + row * c->H + c->unit, n) + gates[0] * gates[3];
+        o[j] = gates[2];
+        vector_store(c->c + row * c->H + c->unit, state[j], n);
+        if (c->gates) {
+            float *kept = c->gates + row * c->ld_gates;
+            keep(c, kept + c->place[0], gates[0], n);
+            keep(c, kept + c->place[1], gates[1], n);
+            keep(c, kept + c->place[2], gates[3], n);
+            keep(c, kept + c->place[3], gates[2], n);
         }
     }
+    vectors_activate(count, 0, state);
+    UNROLLED for (int j = 0; j < count; j++) vector_store(c->h + c->live[r + j] * c->ldh + c->unit, o[j] * state[j], n);
+}
+
+LANES_INLINE void lstm_forward_panel(const blocked_cells *cells, int whole) {
+    const blocked_cells c = *cells;
+    const int64_t n = whole ? LANES : c.count[0];
+    int64_t r = 0;
+    for (; r + CELL_ROWS <= c.rows; r += CELL_ROWS)
+        lstm_forward_rows(&c, r, CELL_ROWS, n);
+    for (; r < c.rows; r++)
+        lstm_forward_rows(&c, r, 1, n);
 }
 
 /* tanh(c) is computed again: that is cheaper than to store it and read it back. */
-static void lstm_backward(const blocked_cells *cells) {
+LANES_INLINE void lstm_backward_panel(const blocked_cells *cells, int whole) {
     const blocked_cells c = *cells;
-    const int64_t n = c.count[0];
+    const int64_t n = whole ? LANES : c.count[0];
     for (int64_t r = 0; r < c.rows; r++) {
         const int64_t row = c.live[r], unit = row * c.H + c.unit;
         const float *gates = c.gates + row * c.ld_gates;
@@ -258,18 +306,18 @@ static void lstm_backward(const blocked_cells *cells) {
         const vector dh = *(const vector_anywhere *)dh_at, before = vector_load(c.c_before + unit, n);
         const vector tanh_c = vector_tanh(vector_load(c.c + unit, n)), dh_o = dh * o;
         const vector d = *(const vector_anywhere *)dc_at + dh_o * (1.0F - tanh_c * tanh_c);
-        put_gradient(&c, r, 0, d * g * i * (1.0F - i));
-        put_gradient(&c, r, 1, d * before * f * (1.0F - f));
-        put_gradient(&c, r, 2, d * i * (1.0F - g * g));
-        put_gradient(&c, r, 3, dh_o * tanh_c * (1.0F - o));
+        put_gradient(&c, r, 0, d * g * i * (1.0F - i), n);
+        put_gradient(&c, r, 1, d * before * f * (1.0F - f), n);
+        put_gradient(&c, r, 2, d * i * (1.0F - g * g), n);
+        put_gradient(&c, r, 3, dh_o * tanh_c * (1.0F - o), n);
         *(vector_anywhere *)dc_at = d * f;
         *(vector_anywhere *)dh_at = (vector){0};
     }
 }
 
 /* Reset after, the only kind: slots n_x, r, z, n_h. */
-static void gru_forward(const blocked_cells *c) {
-    const int64_t n = c->count[0];
+LANES_INLINE void gru_forward_panel(const blocked_cells *c, int whole) {
+    const int64_t n = whole ? LANES : c->count[0];
     for (int64_t row = 0; row < c->rows; row++) {
         const float *sums_of_row = c->z + row * 4 * LANES;
         const int64_t at = c->live[row];
@@ -287,8 +335,8 @@ static void gru_forward(const blocked_cells *c) {
     }
 }
 
-static void gru_backward(const blocked_cells *c) {
-    const int64_t n = c->count[0];
+LANES_INLINE void gru_backward_panel(const blocked_cells *c, int whole) {
+    const int64_t n = whole ? LANES : c->count[0];
     for (int64_t row = 0; row < c->rows; row++) {
         const int64_t at = c->live[row];
         const float *gates = c->gates + at * c->ld_gates;
@@ -300,10 +348,10 @@ static void gru_backward(const blocked_cells *c) {
         const vector dh = *(const vector_anywhere *)dh_at;
         const vector d_new = dh * (1.0F - z) * (1.0F - new *new), dz = dh * (before - new) * z * (1.0F - z);
         const vector dr = d_new * gated * r * (1.0F - r);
-        put_gradient(c, row, 0, d_new);
-        put_gradient(c, row, 1, dr);
-        put_gradient(c, row, 2, dz);
-        put_gradient(c, row, 3, d_new * r);
+        put_gradient(c, row, 0, d_new, n);
+        put_gradient(c, row, 1, dr, n);
+        put_gradient(c, row, 2, dz, n);
+        put_gradient(c, row, 3, d_new * r, n);
         if (c->d_products) {
             float *d_products = c->d_products + at * c->ld_gates;
             vector_store(d_products + c->place[1], dr, n);
@@ -313,6 +361,21 @@ static void gru_backward(const blocked_cells *c) {
         *(vector_anywhere *)dh_at = dh * z;
     }
 }
+
+/* Nearly all panels are whole, and their loads and stores are single instructions then. */
+#define CELL(name)                                                                                                     \
+    static void name(const blocked_cells *cells) {                                                                     \
+        if (cells->count[cells->slots - 1] == LANES)                                                                   \
+            name##_panel(cells, 1);                                                                                    \
+        else                                                                                                           \
+            name##_panel(cells, 0);                                                                                    \
+    }
+CELL(rnn_forward)
+CELL(rnn_backward)
+CELL(lstm_forward)
+CELL(lstm_backward)
+CELL(gru_forward)
+CELL(gru_backward)
 
 extern const blocked_kernels BLOCKED_TABLE;
 
@@ -324,6 +387,8 @@ const blocked_kernels BLOCKED_TABLE = {.name = BLOCKED_NAME,
                                        .weights = weights,
                                        .biases = biases,
                                        .spread = spread,
+                                       .copy = copy,
+                                       .add = add,
                                        .rnn = {rnn_forward, rnn_backward},
                                        .lstm = {lstm_forward, lstm_backward},
                                        .gru = {gru_forward, gru_backward}};

@@ -28,6 +28,7 @@ typedef struct blocked_plan {
     int backward; /* which of the two calls it is */
     int fused;    /* products with W, and the gradients of the weights, are made while a step is at hand; else the
                      BLAS makes them over all steps */
+    int streams;  /* gates are stored past the caches */
     int64_t I;    /* inputs that the march multiplies by W; 0: it is given the products */
     int slots;
     blocked_range of_x, of_h;

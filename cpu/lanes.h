@@ -19,6 +19,7 @@
 #include <immintrin.h>
 #endif
 
+#define BLOCK_VECTORS 8 /* most vectors that a function here takes at once */
 #define LANES_INLINE static inline __attribute__((always_inline))
 
 typedef float vector __attribute__((vector_size(LANES * sizeof(float))));
@@ -43,6 +44,17 @@ LANES_INLINE void vector_store(float *to, vector x, int64_t n) {
         *(vector_anywhere *)to = x;
     else
         memcpy(to, &x, (size_t)n * sizeof *to);
+}
+
+/* Past the caches, to an aligned place: for what is not read for long. */
+LANES_INLINE void vector_stream(float *to, vector x) {
+#if LANES == 16
+    _mm512_stream_ps(to, x);
+#elif LANES == 8
+    _mm256_stream_ps(to, x);
+#else
+    *(vector *)to = x;
+#endif
 }
 
 /* What no expression in vectors is compiled to: bounds, which keep a NaN of x, and a fast 1/x for 1 <= x <= 2^126. */
@@ -90,34 +102,65 @@ LANES_INLINE vector vector_inverse(vector x) {
 }
 #endif
 
-/* 2^y = scale (p + 1): returns p = 2^r - 1 and sets scale = 2^n, with y = n + r, |r| <= 1/2. Needs |y| <= 126. Adding
+/* The loops over a few vectors: all of them, or the vectors would live in memory. */
+#ifdef __clang__
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 8")
+#endif
+
+/* What follows works on n vectors at once, n a constant: a chain of dependent operations takes long, and the processor
+ * overlaps those that stand close together. */
+
+/* 2^y = scale (p + 1): y becomes p = 2^r - 1, scale = 2^m, with y = m + r, |r| <= 1/2. Needs |y| <= 126. Adding
  * 1.5 * 2^23 rounds to an integer and leaves it in the low bits; the exponent's bias is added with it. The polynomial
  * is a minimax fit to (2^r - 1) / r. */
-LANES_INLINE vector vector_exp2(vector y, vector *scale) {
+LANES_INLINE void vectors_exp2(int n, vector *y, vector *scale) {
     const float shift = 12582912.0F + 127.0F;
-    const vector shifted = y + shift, r = y - (shifted - shift);
-    *scale = (vector)((vector_bits)shifted << 23);
-    vector q = r * 0x1.4308fap-13F + 0x1.5f07b4p-10F;
-    q = q * r + 0x1.3b2ba0p-7F;
-    q = q * r + 0x1.c6af6ep-5F;
-    q = q * r + 0x1.ebfbdep-3F;
-    return r * (q * r + 0x1.62e430p-1F);
+    static const float coefficients[] = {0x1.5f07b4p-10F, 0x1.3b2ba0p-7F, 0x1.c6af6ep-5F, 0x1.ebfbdep-3F,
+                                         0x1.62e430p-1F};
+    vector q[BLOCK_VECTORS];
+    UNROLLED for (int v = 0; v < n; v++) scale[v] = y[v] + shift;
+    UNROLLED for (int v = 0; v < n; v++) y[v] -= scale[v] - shift;
+    UNROLLED for (int v = 0; v < n; v++) scale[v] = (vector)((vector_bits)scale[v] << 23);
+    UNROLLED for (int v = 0; v < n; v++) q[v] = y[v] * 0x1.4308fap-13F + coefficients[0];
+    UNROLLED for (int k = 1; k < 5; k++) UNROLLED for (int v = 0; v < n; v++) q[v] = q[v] * y[v] + coefficients[k];
+    UNROLLED for (int v = 0; v < n; v++) y[v] *= q[v];
+}
+
+/* The bounds keep 2^|y| and its sum with 1 finite and normal; sigmoid and tanh are at their limits there. */
+LANES_INLINE vector sigmoid_exponent(vector x) {
+    return vector_at_most(125.0F, vector_at_least(-125.0F, x * -1.44269504F));
+}
+
+LANES_INLINE vector tanh_exponent(vector x) {
+    return vector_at_most(28.0F, (vector)((vector_bits)x & 0x7FFFFFFFU) * 2.88539008F);
+}
+
+/* x becomes tanh x from 2^y = scale (p + 1): (2^y - 1) / (2^y + 1), with 2^y - 1 free of cancellation. */
+LANES_INLINE vector tanh_from(vector x, vector p, vector scale) {
+    const vector less_one = scale * p + (scale - 1.0F);
+    const vector magnitude = less_one * vector_inverse(less_one + 2.0F);
+    return (vector)((vector_bits)magnitude | ((vector_bits)x & 0x80000000U));
+}
+
+/* The first `sigmoids` of n vectors become sigmoid x, the others tanh x. */
+LANES_INLINE void vectors_activate(int n, int sigmoids, vector *x) {
+    vector y[BLOCK_VECTORS], scale[BLOCK_VECTORS];
+    UNROLLED for (int v = 0; v < n; v++) y[v] = v < sigmoids ? sigmoid_exponent(x[v]) : tanh_exponent(x[v]);
+    vectors_exp2(n, y, scale);
+    UNROLLED for (int v = 0; v < n; v++) x[v] =
+        v < sigmoids ? vector_inverse(scale[v] * y[v] + (scale[v] + 1.0F)) : tanh_from(x[v], y[v], scale[v]);
+}
+
+LANES_INLINE vector vector_tanh(vector x) {
+    vectors_activate(1, 0, &x);
+    return x;
 }
 
 LANES_INLINE vector vector_sigmoid(vector x) {
-    vector scale;
-    const vector p = vector_exp2(vector_at_most(125.0F, vector_at_least(-125.0F, x * -1.44269504F)), &scale);
-    return vector_inverse(scale * p + scale + 1.0F);
-}
-
-/* (e^2|x| - 1) / (e^2|x| + 1), with e^2|x| - 1 free of cancellation. */
-LANES_INLINE vector vector_tanh(vector x) {
-    const vector_bits sign = (vector_bits)x & 0x80000000U;
-    const vector magnitude = (vector)((vector_bits)x ^ sign);
-    vector scale;
-    const vector p = vector_exp2(vector_at_most(28.0F, magnitude * 2.88539008F), &scale);
-    const vector less_one = scale * p + (scale - 1.0F);
-    return (vector)((vector_bits)(less_one * vector_inverse(less_one + 2.0F)) | sign);
+    vectors_activate(1, 1, &x);
+    return x;
 }
 
 #endif
