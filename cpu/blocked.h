@@ -98,7 +98,8 @@ typedef void (*blocked_cell)(const blocked_cells *cells);
 typedef struct blocked_kernels {
     const char *name;
     int lanes;
-    int tile; /* rows that go through time together */
+    int tile;    /* rows that go through time together */
+    int streams; /* can store a vector past the caches: it is a whole line of them */
     void (*sums)(const blocked_sums *s);
     void (*inputs)(const blocked_inputs *p);
     void (*weights)(const blocked_weights *w);

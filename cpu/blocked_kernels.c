@@ -382,6 +382,7 @@ extern const blocked_kernels BLOCKED_TABLE;
 const blocked_kernels BLOCKED_TABLE = {.name = BLOCKED_NAME,
                                        .lanes = LANES,
                                        .tile = TILE,
+                                       .streams = LANES == 16,
                                        .sums = sums,
                                        .inputs = inputs,
                                        .weights = weights,

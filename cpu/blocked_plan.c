@@ -4,7 +4,7 @@
 
 /* Bytes of the weights' gradients up to which a tile sums them up while its activations are at hand; beyond, they would
  * drive those from the second-level cache, and the BLAS is as good. */
-#define FUSED_LIMIT (512 * 1024)
+#define FUSED_LIMIT (1024 * 1024)
 #define STREAMED (2 << 20) /* bytes of gates from which on they would not be found in the cache on the way back */
 #define ROWS_HELD 128      /* rows of activations behind one pass over the weights' gradients */
 #define GROUPS 32          /* most partial sums of the gradients */
@@ -172,7 +172,8 @@ crs_status blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, cons
     lay_out_units(p);
     const int64_t I = a->W ? a->I : 0, wide = p->panels * p->slots * kernels->lanes;
     p->fused = (I + a->H) * wide <= FUSED_LIMIT / (int64_t)sizeof(float);
-    p->streams = a->H % kernels->lanes == 0 && a->steps.T * a->steps.B * p->m.width > STREAMED / (int64_t)sizeof(float);
+    p->streams = kernels->streams && a->H % kernels->lanes == 0 &&
+                 a->steps.T * a->steps.B * p->m.width > STREAMED / (int64_t)sizeof(float);
     p->I = p->fused ? I : 0;
     p->rows_held = p->fused ? ROWS_HELD : kernels->tile;
     p->d_rows = p->rows_held + BLOCKED_SPARE;

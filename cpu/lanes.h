@@ -46,12 +46,11 @@ LANES_INLINE void vector_store(float *to, vector x, int64_t n) {
         memcpy(to, &x, (size_t)n * sizeof *to);
 }
 
-/* Past the caches, to an aligned place: for what is not read for long. */
+/* Past the caches, to an aligned place: for what is not read for long. A vector that is less than a line of the caches
+ * gains nothing. */
 LANES_INLINE void vector_stream(float *to, vector x) {
 #if LANES == 16
     _mm512_stream_ps(to, x);
-#elif LANES == 8
-    _mm256_stream_ps(to, x);
 #else
     *(vector *)to = x;
 #endif

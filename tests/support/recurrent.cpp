@@ -80,7 +80,7 @@ std::vector<RecurrentShape> shapes_of(const Cell::Variant &variant) {
                             Live::ragged}; /* weights that outgrow a cache: ways of their own on the CPU */
     large.input_rate = large.recurrent_rate = 0.25;
     shapes.push_back(large);
-    large = {2, 3, 1, 370, Live::middle, true, 371};
+    large = {2, 3, 1, 530, Live::middle, true, 531};
     large.projected = true;
     shapes.push_back(large);
 
