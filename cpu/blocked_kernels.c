@@ -28,11 +28,11 @@ LANES_INLINE void multiply(block *sums, int rows, int first, int count, int64_t 
                            int64_t step, const float *b, int64_t ldb) {
 #pragma GCC unroll 4
     for (int64_t k = 0; k < K; k++) {
-        vector weights[BLOCKED_SLOTS];
-        UNROLLED for (int v = 0; v < count; v++) weights[v] = *(const vector_anywhere *)(b + k * ldb + v * LANES);
-        UNROLLED for (int r = 0; r < rows; r++) {
-            const float factor = a[r * row_step + k * step];
-            UNROLLED for (int v = 0; v < count; v++) sums->sum[r][first + v] += factor * weights[v];
+        vector factors[ROWS_LIMIT];
+        UNROLLED for (int r = 0; r < rows; r++) factors[r] = vector_of(a[r * row_step + k * step]);
+        UNROLLED for (int v = 0; v < count; v++) {
+            const vector weights = *(const vector_anywhere *)(b + k * ldb + v * LANES);
+            UNROLLED for (int r = 0; r < rows; r++) sums->sum[r][first + v] += factors[r] * weights;
         }
     }
 }

@@ -1,4 +1,4 @@
-/* LSTM, variant "simple": the cell as readable loops. The march over time is recurrent.c's.
+/* LSTM, variant "simple": the cell as readable loops. The march over time is recurrent.c's; "blocked" is blocked.c.
  * Hochreiter and Schmidhuber, "Long short-term memory", 1997; forget gate: Gers, Schmidhuber and Cummins, 2000. */
 #include "clones.h"
 #include "elementary.h"
