@@ -152,6 +152,9 @@ static void tile_forward(const blocked_plan *p, int64_t tile, const blocked_work
         if (s.live_count > 0)
             step_forward(p, &s, work);
     }
+    /* What was stored past the caches is in order with nothing until then, and backward may run on another thread. */
+    if (p->streams)
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (int64_t r = 0; a->h_last && r < s.n; r++)
         march_carry(H, (const float *)a->y + (s.at + r) * a->ldy, (float *)a->h_last + (s.row + r) * a->ldy);
 }

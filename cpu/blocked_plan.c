@@ -172,7 +172,7 @@ crs_status blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, cons
     lay_out_units(p);
     const int64_t I = a->W ? a->I : 0, wide = p->panels * p->slots * kernels->lanes;
     p->fused = (I + a->H) * wide <= FUSED_LIMIT / (int64_t)sizeof(float);
-    p->streams = kernels->streams && a->H % kernels->lanes == 0 &&
+    p->streams = kernels->streams && a->H % kernels->lanes == 0 && (uintptr_t)p->m.gates % 64 == 0 &&
                  a->steps.T * a->steps.B * p->m.width > STREAMED / (int64_t)sizeof(float);
     p->I = p->fused ? I : 0;
     p->rows_held = p->fused ? ROWS_HELD : kernels->tile;
