@@ -81,6 +81,7 @@ std::vector<RecurrentShape> shapes_of(const Cell::Variant &variant) {
     large.input_rate = large.recurrent_rate = 0.25;
     shapes.push_back(large);
     shapes.push_back({66, 17, 9, 128, Live::ragged}); /* activations that outgrow one */
+    shapes.push_back({3, 600, 2, 3, Live::ragged});   /* more tiles of rows than are summed up apart */
     large = {2, 3, 1, 530, Live::middle, true, 531};
     large.projected = true;
     shapes.push_back(large);
@@ -214,7 +215,7 @@ std::vector<RecurrentShape> held_by(const Backend &backend, const std::vector<Re
     const bool is_cpu = std::string(backend.ops->name).compare(0, 3, "cpu") == 0;
     std::vector<RecurrentShape> held;
     for (const RecurrentShape &shape : shapes)
-        if ((backend.largest_H == 0 || shape.H <= backend.largest_H) && (is_cpu || shape.H < 128))
+        if ((backend.largest_H == 0 || shape.H <= backend.largest_H) && (is_cpu || (shape.H < 128 && shape.B < 128)))
             held.push_back(shape);
     return held;
 }
