@@ -1,5 +1,6 @@
 /* What one call of a blocked recurrent layer works with: how its units are packed, its packed weights, partial sums and
- * the memory of each thread. blocked_plan.c makes it, blocked.c marches with it. */
+ * the memory of each thread; and what the two directions share. blocked_plan.c makes it, blocked.c and
+ * blocked_backward.c march with it. */
 #ifndef CRS_CPU_BLOCKED_PLAN_H
 #define CRS_CPU_BLOCKED_PLAN_H
 
@@ -56,6 +57,25 @@ void blocked_add_partials(const blocked_plan *p);
 
 /* Fills in what of a panel follows from its number. */
 void blocked_place(const blocked_plan *p, int64_t panel, blocked_cells *cells);
+
+/* The rows of a tile at one step. */
+typedef struct blocked_step {
+    int64_t k, t;   /* in running order, and as a place in memory */
+    int64_t row, n; /* the tile's first row, its rows */
+    int64_t before; /* first row, over all steps, of the step before; unused where k is 0 */
+    int64_t at;     /* the same of this one */
+    int64_t live_count;
+    int32_t live[BLOCKED_TILE_LIMIT], dead[BLOCKED_TILE_LIMIT]; /* which of the rows, 0..n-1 */
+} blocked_step;
+
+/* Step k in running order, as a tile sees it. */
+void blocked_step_find(const blocked_plan *p, int64_t tile, int64_t k, blocked_step *s);
+
+/* What x and h are at the live rows, through the masks, one row behind the other. h is zero before the first step. */
+void blocked_gather(const blocked_plan *p, const blocked_step *s, float *x, float *h);
+
+/* What the cells of a step see, save for what depends on the panel or the direction. */
+blocked_cells blocked_cells_at(const blocked_plan *p, const blocked_step *s);
 
 blocked_work blocked_work_of(const blocked_plan *p, int thread);
 blocked_partial blocked_partial_of(const blocked_plan *p, int64_t group);

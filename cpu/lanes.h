@@ -119,12 +119,27 @@ LANES_INLINE void vectors_exp2(int n, vector *y, vector *scale) {
     static const float coefficients[] = {0x1.5f07b4p-10F, 0x1.3b2ba0p-7F, 0x1.c6af6ep-5F, 0x1.ebfbdep-3F,
                                          0x1.62e430p-1F};
     vector q[BLOCK_VECTORS];
-    UNROLLED for (int v = 0; v < n; v++) scale[v] = y[v] + shift;
-    UNROLLED for (int v = 0; v < n; v++) y[v] -= scale[v] - shift;
-    UNROLLED for (int v = 0; v < n; v++) scale[v] = (vector)((vector_bits)scale[v] << 23);
-    UNROLLED for (int v = 0; v < n; v++) q[v] = y[v] * 0x1.4308fap-13F + coefficients[0];
-    UNROLLED for (int k = 1; k < 5; k++) UNROLLED for (int v = 0; v < n; v++) q[v] = q[v] * y[v] + coefficients[k];
-    UNROLLED for (int v = 0; v < n; v++) y[v] *= q[v];
+    UNROLLED
+    for (int v = 0; v < n; v++)
+        scale[v] = y[v] + shift;
+    UNROLLED
+    for (int v = 0; v < n; v++)
+        y[v] -= scale[v] - shift;
+    UNROLLED
+    for (int v = 0; v < n; v++)
+        scale[v] = (vector)((vector_bits)scale[v] << 23);
+    UNROLLED
+    for (int v = 0; v < n; v++)
+        q[v] = y[v] * 0x1.4308fap-13F + coefficients[0];
+    UNROLLED
+    for (int k = 1; k < 5; k++) {
+        UNROLLED
+        for (int v = 0; v < n; v++)
+            q[v] = q[v] * y[v] + coefficients[k];
+    }
+    UNROLLED
+    for (int v = 0; v < n; v++)
+        y[v] *= q[v];
 }
 
 /* The bounds keep 2^|y| and its sum with 1 finite and normal; sigmoid and tanh are at their limits there. */
@@ -146,10 +161,13 @@ LANES_INLINE vector tanh_from(vector x, vector p, vector scale) {
 /* The first `sigmoids` of n vectors become sigmoid x, the others tanh x. */
 LANES_INLINE void vectors_activate(int n, int sigmoids, vector *x) {
     vector y[BLOCK_VECTORS], scale[BLOCK_VECTORS];
-    UNROLLED for (int v = 0; v < n; v++) y[v] = v < sigmoids ? sigmoid_exponent(x[v]) : tanh_exponent(x[v]);
+    UNROLLED
+    for (int v = 0; v < n; v++)
+        y[v] = v < sigmoids ? sigmoid_exponent(x[v]) : tanh_exponent(x[v]);
     vectors_exp2(n, y, scale);
-    UNROLLED for (int v = 0; v < n; v++) x[v] =
-        v < sigmoids ? vector_inverse(scale[v] * y[v] + (scale[v] + 1.0F)) : tanh_from(x[v], y[v], scale[v]);
+    UNROLLED
+    for (int v = 0; v < n; v++)
+        x[v] = v < sigmoids ? vector_inverse(scale[v] * y[v] + (scale[v] + 1.0F)) : tanh_from(x[v], y[v], scale[v]);
 }
 
 LANES_INLINE vector vector_tanh(vector x) {
