@@ -5,7 +5,7 @@
 /* Bytes of the weights' gradients up to which a tile sums them up while its activations are at hand; beyond, they would
  * drive those from the second-level cache, and the BLAS is as good. */
 #define FUSED_LIMIT (1024 * 1024)
-#define STREAMED (2 << 20) /* bytes of gates from which on they would not be found in the cache on the way back */
+#define STREAMED (1 << 20) /* bytes of gates from which on they would not be found in the cache on the way back */
 #define ROWS_HELD 128      /* rows of activations behind one pass over the weights' gradients */
 #define GROUPS 32          /* most partial sums of the gradients */
 

@@ -80,8 +80,8 @@ std::vector<RecurrentShape> shapes_of(const Cell::Variant &variant) {
                             Live::ragged}; /* weights that outgrow a cache: ways of their own on the CPU */
     large.input_rate = large.recurrent_rate = 0.25;
     shapes.push_back(large);
-    shapes.push_back({66, 17, 9, 128, Live::ragged}); /* activations that outgrow one */
-    shapes.push_back({3, 600, 2, 3, Live::ragged});   /* more tiles of rows than are summed up apart */
+    shapes.push_back({32, 17, 9, 128, Live::ragged}); /* activations that outgrow one */
+    shapes.push_back({2, 530, 2, 3, Live::ragged});   /* more tiles of rows than are summed up apart */
     large = {2, 3, 1, 530, Live::middle, true, 531};
     large.projected = true;
     shapes.push_back(large);
