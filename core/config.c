@@ -104,7 +104,9 @@ static const crs_setting settings[] = {
 #define GROUP "Running"
     TEXT("backend", backend, "auto", "NAME", "where to run: auto, cpu, cpu-double, cuda, cuda:N", 0),
     TEXT("lstm", lstm, "auto", "VARIANT",
-         "variant of the LSTM to force: simple (CPU), steps or persistent (CUDA); auto: the best for the sizes", 0),
+         "variant of the LSTM to force: blocked or simple (CPU, also of RNN and GRU), steps or persistent (CUDA); "
+         "auto: the best for the sizes",
+         0),
     CHOICE("precision", precision, "float32", "float32|tf32",
            "of products on a GPU: IEEE single precision, or the faster and coarser TF32", 0),
     INTEGER("threads", threads, "0", 0, 1024, "N", "CPU threads; 0: all", 0),

@@ -1,4 +1,5 @@
 /* The CPU device: its memory, and the table of operations that the rest of the library sees. */
+#include "blocked.h"
 #include "cpu.h"
 
 #include <cblas.h>
@@ -27,9 +28,25 @@ void *cpu_scratch(crs_device *device, size_t bytes) {
     return device->scratch;
 }
 
+/* The recurrent layers' variant: readable loops, or blocked kernels, which the double build does not have. For the
+ * tests "blocked-" and the name of an instruction set has its kernels. */
+static int find_variant(const char *variant, const blocked_kernels **kernels) {
+    static const char blocked[] = "blocked";
+    const size_t length = sizeof blocked - 1;
+    const int automatic = !variant || strcmp(variant, "auto") == 0;
+    *kernels = NULL;
+    if (CRS_CPU_DOUBLE || (!automatic && strncmp(variant, blocked, length) != 0))
+        return automatic || strcmp(variant, "simple") == 0;
+    if (automatic || !variant[length])
+        *kernels = cpu_blocked_kernels(NULL);
+    else if (variant[length] == '-')
+        *kernels = cpu_blocked_kernels(variant + length + 1);
+    return *kernels != NULL;
+}
+
 /* CRS_OK, or why these options cannot be had. */
 static crs_status options_check(const crs_device_options *options, char *why, size_t why_size) {
-    const char *lstm = options->lstm;
+    const blocked_kernels *kernels;
     if (options->index != -1 && options->index != 0) {
         snprintf(why, why_size, "the CPU is one device, number 0; there is no number %d", options->index);
         return CRS_ERR_NO_DEVICE;
@@ -39,8 +56,9 @@ static crs_status options_check(const crs_device_options *options, char *why, si
                  options->threads);
         return CRS_ERR_ARGUMENT;
     }
-    if (lstm && strcmp(lstm, "auto") != 0 && strcmp(lstm, "simple") != 0) {
-        snprintf(why, why_size, "the CPU has no LSTM variant '%s'; use auto or simple", lstm);
+    if (!find_variant(options->lstm, &kernels)) {
+        snprintf(why, why_size, "the CPU%s has no LSTM variant '%s'; use auto, %ssimple",
+                 CRS_CPU_DOUBLE ? " in double" : "", options->lstm, CRS_CPU_DOUBLE ? "or " : "blocked or ");
         return CRS_ERR_UNSUPPORTED;
     }
     if (options->precision != CRS_FLOAT32) {
@@ -60,6 +78,8 @@ static crs_status device_open(const crs_device_options *options, crs_device **de
         snprintf(why, why_size, "out of memory");
         return CRS_ERR_MEMORY;
     }
+    find_variant(options->lstm, &opened->kernels);
+    const blocked_kernels *kernels = opened->kernels;
     opened->threads = options->threads > 0 ? options->threads : omp_get_max_threads();
     /* The operations hand out the work themselves, in pieces that depend on the sizes only. A BLAS that cut it by its
      * own number of threads would change the bits with it, and its threads would fight ours for the cores. This holds
@@ -69,9 +89,10 @@ static crs_status device_open(const crs_device_options *options, crs_device **de
     const char *config = openblas_get_config();
     size_t version = strcspn(config, " ");
     version += config[version] ? 1 + strcspn(config + version + 1, " ") : 0;
-    snprintf(opened->description, sizeof opened->description, "CPU, %s, %d thread%s, %.*s %s, lstm=simple",
+    snprintf(opened->description, sizeof opened->description, "CPU, %s, %d thread%s, %.*s %s, lstm=%s%s%s",
              sizeof(real) == sizeof(float) ? "float" : "double", opened->threads, opened->threads == 1 ? "" : "s",
-             (int)version, config, openblas_get_corename());
+             (int)version, config, openblas_get_corename(), kernels ? "blocked (" : "simple",
+             kernels ? kernels->name : "", kernels ? ")" : "");
     *device = opened;
     return CRS_OK;
 }

@@ -15,6 +15,7 @@ typedef float real;
 
 struct crs_device {
     int threads;
+    const struct blocked_kernels *kernels; /* of the recurrent layers' blocked variant; NULL: the readable loops */
     char description[160];
     void *scratch; /* grow-only, see cpu_scratch */
     size_t scratch_size;

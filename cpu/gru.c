@@ -110,8 +110,11 @@ static void reset_before_backward(const recurrent_row *row) {
 
 /* ---- the slots ---- */
 
-static const recurrent_cell gru_reset_after = {
-    .gates = 3, .separates = 1, .forward = reset_after_forward, .backward = reset_after_backward};
+static const recurrent_cell gru_reset_after = {.gates = 3,
+                                               .separates = 1,
+                                               .blocked = BLOCKED_GRU,
+                                               .forward = reset_after_forward,
+                                               .backward = reset_after_backward};
 static const recurrent_cell gru_reset_before = {.gates = 3,
                                                 .inner_gates = 1,
                                                 .forward = reset_before_forward,

@@ -1,4 +1,4 @@
-/* LSTM, variant "simple": the cell as readable loops. The march over time is recurrent.c's.
+/* LSTM, variant "simple": the cell as readable loops. The march over time is recurrent.c's; "blocked" is blocked.c.
  * Hochreiter and Schmidhuber, "Long short-term memory", 1997; forget gate: Gers, Schmidhuber and Cummins, 2000. */
 #include "clones.h"
 #include "elementary.h"
@@ -47,7 +47,7 @@ static void lstm_row_backward(const recurrent_row *row) {
 }
 
 static const recurrent_cell lstm = {
-    .gates = 4, .has_cell_state = 1, .forward = lstm_row, .backward = lstm_row_backward};
+    .gates = 4, .has_cell_state = 1, .blocked = BLOCKED_LSTM, .forward = lstm_row, .backward = lstm_row_backward};
 
 size_t CPU_NAME(lstm_reserve)(const crs_device *device, const crs_recurrent *a) {
     (void)device;

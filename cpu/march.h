@@ -42,6 +42,8 @@ typedef struct march {
 #define march_inputs CPU_NAME(march_inputs)
 #define march_gradients CPU_NAME(march_gradients)
 #define march_multiply CPU_NAME(march_multiply)
+#define march_add CPU_NAME(march_add)
+#define march_draw_masks CPU_NAME(march_draw_masks)
 #define rows_live CPU_NAME(rows_live)
 
 /* Cuts `reserve` up and returns its size; NULL: only the size is wanted. */
@@ -50,7 +52,10 @@ size_t march_lay_out(march *m, const crs_recurrent *a, const recurrent_cell *cel
 /* All of m. CRS_ERR_UNSUPPORTED: a row is too long for the BLAS. CRS_ERR_ARGUMENT: an input mask without W. */
 crs_status march_prepare(march *m, const crs_recurrent *a, const recurrent_cell *cell);
 
-/* Before the march: draws the masks, and makes the inputs' share of the gates at the steps where any row is live. */
+/* Before all else forward. */
+void march_draw_masks(crs_device *device, const march *m);
+
+/* Before the march: makes the inputs' share of the gates at the steps where any row is live. */
 crs_status march_inputs(crs_device *device, const march *m);
 
 /* After the march back: dW, dR and dx from the gradients of the gates. */
@@ -58,6 +63,9 @@ crs_status march_gradients(crs_device *device, const march *m);
 
 /* y = x mask; y may be x. */
 void march_multiply(int64_t n, const real *x, const real *mask, real *y);
+
+/* y += x mask; mask NULL: ones. */
+void march_add(int64_t n, const real *x, const real *mask, real *y);
 
 /* The steps at which any of the rows is live; where none is, [0, 0). */
 live_range rows_live(const crs_steps *steps, int64_t row, int64_t rows);

@@ -11,20 +11,38 @@ void march_multiply(int64_t n, const real *x, const real *restrict mask, real *y
         y[j] = x[j] * mask[j];
 }
 
+CPU_CLONES
+static void add_to(int64_t n, const real *restrict x, real *restrict y) {
+    for (int64_t j = 0; j < n; j++)
+        y[j] += x[j];
+}
+
+CPU_CLONES
+static void add_masked(int64_t n, const real *restrict x, const real *restrict mask, real *restrict y) {
+    for (int64_t j = 0; j < n; j++)
+        y[j] += x[j] * mask[j];
+}
+
+void march_add(int64_t n, const real *x, const real *mask, real *y) {
+    if (mask)
+        add_masked(n, x, mask, y);
+    else
+        add_to(n, x, y);
+}
+
 /* ---- before the march ---- */
 
-/* Draws the masks of a tile's rows and applies the input mask at the steps where any row is live. */
-static void mask_tile(const march *m, int64_t row, int64_t rows) {
+void march_draw_masks(crs_device *device, const march *m) {
     const crs_recurrent *a = m->a;
-    const int64_t B = a->steps.B, I = a->I, H = a->H;
-    if (m->recurrent_mask)
-        cpu_mask(&a->recurrent_mask, a->state->step, row * H, rows * H, m->recurrent_mask + row * H);
-    if (m->input_mask) {
-        cpu_mask(&a->input_mask, a->state->step, row * I, rows * I, m->input_mask + row * I);
-        for (int64_t t = m->live.first; t < m->live.end; t++) {
-            const int64_t at = (t * B + row) * I;
-            march_multiply(rows * I, (const real *)a->x + at, m->input_mask + row * I, m->x_masked + at);
-        }
+    if (!m->input_mask && !m->recurrent_mask)
+        return;
+#pragma omp parallel for schedule(static) num_threads(device->threads)
+    for (int64_t tile = 0; tile < m->tiles; tile++) {
+        const int64_t row = tile * MARCH_TILE, rows = tile_rows(m, tile);
+        if (m->recurrent_mask)
+            cpu_mask(&a->recurrent_mask, a->state->step, row * a->H, rows * a->H, m->recurrent_mask + row * a->H);
+        if (m->input_mask)
+            cpu_mask(&a->input_mask, a->state->step, row * a->I, rows * a->I, m->input_mask + row * a->I);
     }
 }
 
@@ -38,10 +56,10 @@ static void copy_steps(const march *m, int threads, int64_t n, const real *from,
 crs_status march_inputs(crs_device *device, const march *m) {
     const crs_recurrent *a = m->a;
     const int64_t B = a->steps.B, I = a->I;
-    if (m->input_mask || m->recurrent_mask) {
+    if (m->input_mask) {
 #pragma omp parallel for schedule(static) num_threads(device->threads)
-        for (int64_t tile = 0; tile < m->tiles; tile++)
-            mask_tile(m, tile * MARCH_TILE, tile_rows(m, tile));
+        for (int64_t t = m->live.first; t < m->live.end; t++)
+            march_multiply(B * I, (const real *)a->x + t * B * I, m->input_mask, m->x_masked + t * B * I);
     }
     if (!a->W) {
         copy_steps(m, device->threads, B * m->width, a->x, m->gates);

@@ -3,20 +3,13 @@
  * (march_products.c). Tiles have a fixed size, so that results do not depend on the number of threads. */
 #include "recurrent.h"
 
-#include "clones.h"
+#include "blocked_march.h"
 #include "gemm.h"
 #include "march.h"
 
-CPU_CLONES
-static void add_to(int64_t n, const real *restrict x, real *restrict y) {
-    for (int64_t j = 0; j < n; j++)
-        y[j] += x[j];
-}
-
-CPU_CLONES
-static void add_masked(int64_t n, const real *restrict x, const real *restrict mask, real *restrict y) {
-    for (int64_t j = 0; j < n; j++)
-        y[j] += x[j] * mask[j];
+/* The double build has the readable loops alone. */
+static int is_blocked(const crs_device *device, const recurrent_cell *cell) {
+    return !CRS_CPU_DOUBLE && device->kernels && cell->blocked != BLOCKED_NONE;
 }
 
 size_t cpu_recurrent_reserve(const crs_recurrent *a, const recurrent_cell *cell) {
@@ -149,11 +142,14 @@ static void tile_forward(const march *m, int64_t row, int64_t rows) {
 }
 
 crs_status cpu_recurrent_forward(crs_device *device, const crs_recurrent *a, const recurrent_cell *cell) {
+    if (is_blocked(device, cell))
+        return cpu_blocked_forward(device, a, cell);
     march m;
     crs_status status = march_prepare(&m, a, cell);
     if (status != CRS_OK)
         return status;
     transpose_R(&m, device->threads);
+    march_draw_masks(device, &m);
     status = march_inputs(device, &m);
     if (status != CRS_OK)
         return status;
@@ -172,7 +168,7 @@ static void row_backward(const march *m, int64_t k, int64_t row) {
     const int64_t t = step_at(m, k), H = a->H;
     const recurrent_row seen = row_at(m, k, row);
     if (a->dy)
-        add_to(H, (const real *)a->dy + (t * a->steps.B + row) * a->ldy, seen.dh);
+        march_add(H, (const real *)a->dy + (t * a->steps.B + row) * a->ldy, NULL, seen.dh);
     if (m->dh_masked)
         march_carry(H, NULL, seen.dh_masked);
     if (is_live(row_live(&a->steps, row), t)) {
@@ -221,7 +217,7 @@ static void tile_product_backward(const march *m, int64_t t, int64_t row, int64_
                                  .ldc = H};
     cpu_gemm_tile(&product);
     if (m->dh_masked)
-        add_masked(rows * H, m->dh_masked + row * H, m->recurrent_mask + row * H, m->dh + row * H);
+        march_add(rows * H, m->dh_masked + row * H, m->recurrent_mask + row * H, m->dh + row * H);
 }
 
 static void tile_backward(const march *m, int64_t tile) {
@@ -253,6 +249,8 @@ static void tile_backward(const march *m, int64_t tile) {
 }
 
 crs_status cpu_recurrent_backward(crs_device *device, const crs_recurrent *a, const recurrent_cell *cell) {
+    if (is_blocked(device, cell))
+        return cpu_blocked_backward(device, a, cell);
     march m;
     const crs_status status = march_prepare(&m, a, cell);
     if (status != CRS_OK)
@@ -261,9 +259,9 @@ crs_status cpu_recurrent_backward(crs_device *device, const crs_recurrent *a, co
     for (int64_t tile = 0; tile < m.tiles; tile++)
         tile_backward(&m, tile);
     for (int64_t tile = 0; tile < m.tiles; tile++) {
-        add_to(m.width, m.db + tile * m.width, a->db);
+        march_add(m.width, m.db + tile * m.width, NULL, a->db);
         if (m.db_hh)
-            add_to(m.width, m.db_hh + tile * m.width, a->db_hh);
+            march_add(m.width, m.db_hh + tile * m.width, NULL, a->db_hh);
     }
     return march_gradients(device, &m);
 }

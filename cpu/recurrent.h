@@ -24,6 +24,9 @@ typedef struct recurrent_row {
     real *dh_masked;      /* [H] backward_inner: the gradient of h_masked, added to; it may be dh */
 } recurrent_row;
 
+/* Which of the kernels of the blocked variant (blocked.h) a kind of cell has. */
+typedef enum blocked_kind { BLOCKED_NONE, BLOCKED_RNN, BLOCKED_LSTM, BLOCKED_GRU } blocked_kind;
+
 /* A kind of cell. The R of most gates multiplies h_before. Where that of the last ones multiplies an inner state
  * instead, made of h_before and the other gates, forward_inner makes the other gates and the inner state, and forward
  * the rest; backward leaves what hangs on the inner state to backward_inner. */
@@ -32,6 +35,7 @@ typedef struct recurrent_cell {
     int64_t inner_gates; /* how many of them, the last ones, see the inner state; 0: there is none */
     int has_cell_state;
     int separates; /* W x and R h do not meet in a sum; then there is no inner state */
+    blocked_kind blocked;
     void (*forward)(const recurrent_row *row);
     void (*backward)(const recurrent_row *row);
     void (*forward_inner)(const recurrent_row *row);
@@ -42,6 +46,8 @@ typedef struct recurrent_cell {
 #define cpu_recurrent_forward CPU_NAME(recurrent_forward)
 #define cpu_recurrent_backward CPU_NAME(recurrent_backward)
 size_t cpu_recurrent_reserve(const crs_recurrent *a, const recurrent_cell *cell);
+/* Both by the variant that the device was opened with, or by the readable loops where the blocked one has no such cell.
+ */
 crs_status cpu_recurrent_forward(crs_device *device, const crs_recurrent *a, const recurrent_cell *cell);
 crs_status cpu_recurrent_backward(crs_device *device, const crs_recurrent *a, const recurrent_cell *cell);
 

@@ -42,7 +42,8 @@ static void rnn_row_backward(const recurrent_row *row) {
     rnn_cell_backward(row->a->H, row->a->activation, row->z, row->h, row->dh);
 }
 
-static const recurrent_cell rnn = {.gates = 1, .forward = rnn_row, .backward = rnn_row_backward};
+static const recurrent_cell rnn = {
+    .gates = 1, .blocked = BLOCKED_RNN, .forward = rnn_row, .backward = rnn_row_backward};
 
 static int activation_is_known(const crs_recurrent *a) {
     return a->activation == CRS_TANH || a->activation == CRS_RELU;

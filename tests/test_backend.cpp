@@ -92,5 +92,33 @@ TEST_P(Backends, SaysWhenMemoryIsOut) {
     }
 }
 
+/* What the CPU says about itself with a variant, or why it does not open. */
+static std::string opened_with(const crs_ops &ops, const char *variant) {
+    const Device device({"", &ops, {-1, 1, variant, CRS_FLOAT32}, {}}, 1);
+    return device.status() == CRS_OK ? ops.describe(device.handle()) : device.opened().why();
+}
+
+TEST(Variants, AreWhatWasAskedFor) {
+    const crs_ops *single = nullptr, *in_double = nullptr;
+    for (const Backend &backend : backends_for("")) {
+        single = backend.name == "cpu" ? backend.ops : single;
+        in_double = backend.name == "cpu_double" ? backend.ops : in_double;
+    }
+    ASSERT_TRUE(single && in_double);
+    const auto says = [](const crs_ops *ops, const char *variant, const char *what) {
+        const std::string text = opened_with(*ops, variant);
+        EXPECT_NE(text.find(what), std::string::npos) << text;
+    };
+    for (const char *variant : {static_cast<const char *>(nullptr), "auto", "blocked"})
+        says(single, variant, "lstm=blocked (");
+    says(single, "simple", "lstm=simple");
+    says(single, "blocked-baseline", "lstm=blocked (baseline)");
+    for (const char *variant : {static_cast<const char *>(nullptr), "auto", "simple"})
+        says(in_double, variant, "lstm=simple");
+    says(in_double, "blocked", "no LSTM variant 'blocked'");
+    for (const char *variant : {"blocked-", "blocked-v0", "blockedv3", "block"})
+        says(single, variant, "no LSTM variant");
+}
+
 INSTANTIATE_TEST_SUITE_P(Backend, Backends, testing::ValuesIn(backends_for("lstm")),
                          [](const auto &backend) { return backend.param.name; });

@@ -1,9 +1,12 @@
 /* The backends under test. A new backend, or a variant that can be forced, is a line of `all`. */
 #include "backends.hpp"
 
+#include <algorithm>
+
 extern "C" {
 extern const crs_ops cpu_f32_ops;
 extern const crs_ops cpu_f64_ops;
+const struct blocked_kernels *cpu_blocked_kernels(const char *name);
 #if CRS_WITH_CUDA
 extern const crs_ops cuda_ops;
 #endif
@@ -12,36 +15,50 @@ extern const crs_ops cuda_ops;
 namespace crs {
 
 static const crs_device_options automatic = {-1, 0, nullptr, CRS_FLOAT32};
-static const crs_device_options lstm_simple = {-1, 0, "simple", CRS_FLOAT32};
+static const crs_device_options simple = {-1, 0, "simple", CRS_FLOAT32};
+static const crs_device_options blocked = {-1, 0, "blocked", CRS_FLOAT32};
+static const crs_device_options blocked_v3 = {-1, 0, "blocked-v3", CRS_FLOAT32};
+static const crs_device_options blocked_baseline = {-1, 0, "blocked-baseline", CRS_FLOAT32};
 #if CRS_WITH_CUDA
 static const crs_device_options lstm_steps = {-1, 0, "steps", CRS_FLOAT32};
 static const crs_device_options lstm_persistent = {-1, 0, "persistent", CRS_FLOAT32};
 #endif
 
-static const std::vector<Backend> &all() {
-    static const std::vector<Backend> backends = {
-        {"cpu", &cpu_f32_ops, automatic, ""},
-        {"cpu_double", &cpu_f64_ops, automatic, ""},
-        {"cpu_lstm_simple", &cpu_f32_ops, lstm_simple, "lstm"},
-#if CRS_WITH_CUDA
-        {"cuda", &cuda_ops, automatic, ""},
-        {"cuda_lstm_steps", &cuda_ops, lstm_steps, "lstm"},
-        {"cuda_lstm_persistent", &cuda_ops, lstm_persistent, "lstm", 64},
-#endif
+static const std::vector<std::string> lstm = {"lstm"}, recurrent = {"rnn", "lstm", "gru"};
+
+static std::vector<Backend> make_all() {
+    std::vector<Backend> backends = {
+        {"cpu", &cpu_f32_ops, automatic, {}},
+        {"cpu_double", &cpu_f64_ops, automatic, {}},
+        {"cpu_simple", &cpu_f32_ops, simple, recurrent},
+        {"cpu_blocked", &cpu_f32_ops, blocked, lstm}, /* what "cpu" chooses, forced */
+        {"cpu_blocked_baseline", &cpu_f32_ops, blocked_baseline, recurrent},
     };
+    if (cpu_blocked_kernels("v3"))
+        backends.push_back({"cpu_blocked_v3", &cpu_f32_ops, blocked_v3, recurrent});
+#if CRS_WITH_CUDA
+    backends.push_back({"cuda", &cuda_ops, automatic, {}});
+    backends.push_back({"cuda_lstm_steps", &cuda_ops, lstm_steps, lstm});
+    backends.push_back({"cuda_lstm_persistent", &cuda_ops, lstm_persistent, lstm, 64});
+#endif
+    return backends;
+}
+
+static const std::vector<Backend> &all() {
+    static const std::vector<Backend> backends = make_all();
     return backends;
 }
 
 std::vector<Backend> backends_for(const std::string &operation) {
     std::vector<Backend> chosen;
     for (const Backend &backend : all())
-        if (backend.only.empty() || backend.only == operation)
+        if (backend.only.empty() || std::count(backend.only.begin(), backend.only.end(), operation) > 0)
             chosen.push_back(backend);
     return chosen;
 }
 
 const Backend &oracle() {
-    static const Backend backend = {"oracle", &cpu_f64_ops, automatic, ""};
+    static const Backend backend = {"oracle", &cpu_f64_ops, automatic, {}};
     return backend;
 }
 

@@ -14,8 +14,8 @@ struct Backend {
     std::string name; /* as it stands in the test's name */
     const crs_ops *ops;
     crs_device_options options;
-    std::string only;      /* the one operation it is worth running for, or "": all */
-    int64_t largest_H = 0; /* hidden units that a forced variant holds at most; 0: any number */
+    std::vector<std::string> only; /* the operations it is worth running for; none: all */
+    int64_t largest_H = 0;         /* hidden units that a forced variant holds at most; 0: any number */
 };
 
 std::ostream &operator<<(std::ostream &out, const Backend &backend);

@@ -75,6 +75,16 @@ std::vector<RecurrentShape> shapes_of(const Cell::Variant &variant) {
     for (const int64_t H : {16, 17, 31, 32, 33, 64, 65})
         shapes.push_back({4, 5, H % 2 ? 20 : H, H, Live::ragged, H % 2 == 0});
     shapes.push_back({66, 17, 9, 48, Live::ragged}); /* many rows in all: sums long enough to be cut */
+    shapes.push_back({70, 3, 40, 100, Live::start, true});
+    RecurrentShape large = {3, 18, 300, 300,
+                            Live::ragged}; /* weights that outgrow a cache: ways of their own on the CPU */
+    large.input_rate = large.recurrent_rate = 0.25;
+    shapes.push_back(large);
+    shapes.push_back({32, 17, 9, 128, Live::ragged}); /* activations that outgrow one */
+    shapes.push_back({2, 530, 2, 3, Live::ragged});   /* more tiles of rows than are summed up apart */
+    large = {2, 3, 1, 530, Live::middle, true, 531};
+    large.projected = true;
+    shapes.push_back(large);
 
     RecurrentShape odd = {5, 6, 4, 3, Live::ragged, true, 9, 6};
     odd.recurrent_rate = 0.5;
@@ -200,10 +210,12 @@ Verdict check_refusal(const Cell &cell, const Cell::Variant &variant, const Back
     return Verdict::pass();
 }
 
+/* The largest shapes are for the CPU, which goes other ways there; an emulated GPU would take very long over them. */
 std::vector<RecurrentShape> held_by(const Backend &backend, const std::vector<RecurrentShape> &shapes) {
+    const bool is_cpu = std::string(backend.ops->name).compare(0, 3, "cpu") == 0;
     std::vector<RecurrentShape> held;
     for (const RecurrentShape &shape : shapes)
-        if (backend.largest_H == 0 || shape.H <= backend.largest_H)
+        if ((backend.largest_H == 0 || shape.H <= backend.largest_H) && (is_cpu || (shape.H < 128 && shape.B < 128)))
             held.push_back(shape);
     return held;
 }

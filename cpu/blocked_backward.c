@@ -1,0 +1,201 @@
+/* The recurrent layers, variant "blocked": the march back through time, and the gradients that are summed up on the
+ * way. Forward, and what the variant is, is blocked.c. */
+#include "blocked_march.h"
+
+#include "blocked_plan.h"
+
+#include <omp.h>
+
+/* What forward left lies far from the processor, and the rows of a tile are too short a stretch for it to see the
+ * pattern: what the step before this one needs is asked for in shares, between the pieces of this one's work. */
+static void fetch(const float *from, int64_t n, int64_t share, int64_t shares) {
+    const int64_t line = 64 / sizeof *from, lines = n / line + 1;
+    for (int64_t i = lines * share / shares; i < lines * (share + 1) / shares; i++)
+        __builtin_prefetch(from + i * line);
+}
+
+static void fetch_before(const blocked_plan *p, const blocked_step *s, int64_t share, int64_t shares) {
+    const crs_recurrent *a = p->a;
+    const march *m = &p->m;
+    if (s->k == 0)
+        return;
+    const int64_t t = step_at(m, s->k - 1), at = t * a->steps.B + s->row;
+    fetch(gates_at(m, t, s->row), s->n * m->width, share, shares);
+    if (m->cells)
+        fetch(cell_at(m, s->k - 1, s->row), s->n * a->H, share, shares);
+    if (p->I > 0)
+        fetch((const float *)a->x + at * p->I, s->n * p->I, share, shares);
+    if (a->dy)
+        fetch((const float *)a->dy + at * a->ldy, s->n * a->ldy, share, shares);
+    if (s->k > 1)
+        fetch((const float *)a->y + (step_at(m, s->k - 2) * a->steps.B + s->row) * a->ldy, s->n * a->ldy, share,
+              shares);
+}
+
+/* Where a row's gradient of W x goes unit by unit: to the BLAS, in place of the gates, or straight into dx. */
+static float *gates_gradient_at(const blocked_plan *p, const blocked_step *s) {
+    const crs_recurrent *a = p->a;
+    if (!p->fused)
+        return gates_at(&p->m, s->t, s->row);
+    return !a->W && a->dx ? (float *)a->dx + s->at * p->m.width : NULL;
+}
+
+/* The gradient of the state goes by where a row is dead, and nothing else has one. */
+static void clear_dead(const blocked_plan *p, const blocked_step *s) {
+    const crs_recurrent *a = p->a;
+    const int64_t width = p->m.width;
+    for (int64_t i = 0; i < s->n - s->live_count; i++) {
+        const int64_t r = s->dead[i];
+        if (p->fused && a->dx && a->W)
+            march_carry(a->I, NULL, (float *)a->dx + (s->at + r) * a->I);
+        float *d_gates = gates_gradient_at(p, s);
+        if (d_gates)
+            march_carry(width, NULL, d_gates + r * width);
+        if (!p->fused && p->m.products)
+            march_carry(width, NULL, product_at(&p->m, s->t, s->row + r));
+    }
+}
+
+/* The cells of a step; the gradients of the live rows' sums become rows held.. of d. */
+static void cells_backward(const blocked_plan *p, const blocked_step *s, const blocked_work *work, int64_t held) {
+    const blocked_kernels *kernels = p->kernels;
+    const int64_t width = p->slots * kernels->lanes;
+    blocked_cells cells = blocked_cells_at(p, s);
+    cells.dh = work->dh;
+    cells.dc = work->dc;
+    cells.d_gates = gates_gradient_at(p, s);
+    cells.d_products = p->fused ? NULL : cells.products;
+    const blocked_cell cell = p->m.cell->blocked == BLOCKED_RNN    ? kernels->rnn[1]
+                              : p->m.cell->blocked == BLOCKED_LSTM ? kernels->lstm[1]
+                                                                   : kernels->gru[1];
+    for (int64_t panel = 0; panel < p->panels; panel++) {
+        fetch_before(p, s, panel, p->panels + 2);
+        blocked_place(p, panel, &cells);
+        cells.z = work->d + (panel * p->d_rows + held) * width;
+        cell(&cells);
+    }
+}
+
+/* dh += the gradient of R h, times R, through the mask; dx likewise, where it is made here. */
+static void inputs_backward(const blocked_plan *p, const blocked_step *s, const blocked_work *work, int64_t held) {
+    const crs_recurrent *a = p->a;
+    const int64_t H = a->H, I = p->I, lanes = p->kernels->lanes;
+    blocked_inputs product = {.rows = s->live_count,
+                              .panels = p->panels,
+                              .columns = H,
+                              .slots = p->slots,
+                              .of = p->of_h,
+                              .d = work->d + held * p->slots * lanes,
+                              .d_rows = p->d_rows,
+                              .B = p->R_back,
+                              .out = work->out,
+                              .ldo = p->ldd};
+    fetch_before(p, s, p->panels, p->panels + 2);
+    if (s->k > 0) {
+        p->kernels->inputs(&product);
+        p->kernels->add(&(blocked_rows){.rows = s->live_count,
+                                        .n = H,
+                                        .from = work->out,
+                                        .ld_from = p->ldd,
+                                        .mask = p->m.recurrent_mask ? p->m.recurrent_mask + s->row * H : NULL,
+                                        .to_row = s->live,
+                                        .to = work->dh,
+                                        .ld_to = p->ldd});
+    }
+    fetch_before(p, s, p->panels + 1, p->panels + 2);
+    if (I == 0 || !a->dx)
+        return;
+    product.columns = I;
+    product.of = p->of_x;
+    product.B = p->W_back;
+    product.ldo = (I + lanes - 1) / lanes * lanes;
+    p->kernels->inputs(&product);
+    p->kernels->copy(&(blocked_rows){.rows = s->live_count,
+                                     .n = I,
+                                     .from = work->out,
+                                     .ld_from = product.ldo,
+                                     .mask = p->m.input_mask ? p->m.input_mask + s->row * I : NULL,
+                                     .to_row = s->live,
+                                     .to = (float *)a->dx + s->at * I,
+                                     .ld_to = I});
+}
+
+/* The rows held so far, into the sums of the weights' gradients. */
+static void weights_backward(const blocked_plan *p, const blocked_work *work, const blocked_partial *partial,
+                             int64_t held) {
+    const int64_t H = p->a->H;
+    blocked_weights weights = {.rows = held,
+                               .panels = p->panels,
+                               .features = H,
+                               .slots = p->slots,
+                               .of = p->of_h,
+                               .s = work->h,
+                               .lds = H,
+                               .d = work->d,
+                               .d_rows = p->d_rows,
+                               .dW = partial->dR};
+    p->kernels->biases(&weights, partial->db);
+    if (!p->fused)
+        return;
+    p->kernels->weights(&weights);
+    if (p->I == 0)
+        return;
+    weights.features = weights.lds = p->I;
+    weights.of = p->of_x;
+    weights.s = work->x;
+    weights.dW = partial->dW;
+    p->kernels->weights(&weights);
+}
+
+/* What comes from outside onto the gradient of the state, whether a row is live or not. */
+static void add_gradient(const blocked_plan *p, const blocked_step *s, const float *from, const blocked_work *work) {
+    p->kernels->add(&(blocked_rows){
+        .rows = s->n, .n = p->a->H, .from = from, .ld_from = p->a->ldy, .to = work->dh, .ld_to = p->ldd});
+}
+
+static void tile_backward(const blocked_plan *p, int64_t tile, const blocked_work *work,
+                          const blocked_partial *partial) {
+    const crs_recurrent *a = p->a;
+    int64_t held = 0;
+    blocked_step s;
+    march_carry(p->kernels->tile * p->ldd, NULL, work->dh);
+    march_carry(p->kernels->tile * p->ldd, NULL, work->dc);
+    for (int64_t k = a->steps.T - 1; k >= 0; k--) {
+        blocked_step_find(p, tile, k, &s);
+        if (a->dh_last && k == a->steps.T - 1)
+            add_gradient(p, &s, (const float *)a->dh_last + s.row * a->ldy, work);
+        if (a->dy)
+            add_gradient(p, &s, (const float *)a->dy + s.at * a->ldy, work);
+        clear_dead(p, &s);
+        if (s.live_count == 0)
+            continue;
+        if (held + s.live_count > p->rows_held) {
+            weights_backward(p, work, partial, held);
+            held = 0;
+        }
+        if (p->fused)
+            blocked_gather(p, &s, work->x + held * p->I, work->h + held * a->H);
+        cells_backward(p, &s, work, held);
+        inputs_backward(p, &s, work, held);
+        held += s.live_count;
+    }
+    weights_backward(p, work, partial, held);
+}
+
+crs_status cpu_blocked_backward(crs_device *device, const crs_recurrent *a, const recurrent_cell *cell) {
+    blocked_plan p;
+    crs_status status = blocked_prepare(&p, device->kernels, a, cell, 1);
+    if (status == CRS_OK)
+        status = blocked_pack(&p, device);
+    if (status != CRS_OK)
+        return status;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(device->threads)
+    for (int64_t group = 0; group < p.groups; group++) {
+        const blocked_work work = blocked_work_of(&p, omp_get_thread_num());
+        const blocked_partial partial = blocked_partial_of(&p, group);
+        for (int64_t tile = group * p.tiles / p.groups; tile < (group + 1) * p.tiles / p.groups; tile++)
+            tile_backward(&p, tile, &work, &partial);
+    }
+    blocked_add_partials(&p);
+    return p.fused ? CRS_OK : march_gradients(device, &p.m);
+}
