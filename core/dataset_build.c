@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { WORDS = 128 }; /* of a text, looked up together */
+
 struct crs_dataset_builder {
     crs_config config;
     const crs_encoder *encoder;  /* the one given, or made */
@@ -87,32 +89,40 @@ static crs_status reserve_rows(crs_dataset_builder *b) {
     return CRS_OK;
 }
 
-/* Cuts the text into b->row: provisional numbers while fitting, else ids. */
-static crs_status read_row(crs_dataset_builder *b, const char *text, size_t size) {
-    const char *token;
-    size_t token_size;
-    b->row_size = 0;
-    CRS_TRY(crs__tokens_begin(&b->cut, &b->encoder->tokenizer, text, size));
-    while (crs__tokens_next(&b->cut, &token, &token_size)) {
-        if (b->row_size == b->row_capacity) {
-            void *row = b->row;
-            crs_status status = reserve(&row, &b->row_capacity, b->row_size, 1, sizeof *b->row);
-            b->row = row;
-            CRS_TRY(status);
-        }
-        uint32_t id;
-        if (b->made) {
-            CRS_TRY(crs__counter_add(&b->tokens, token, token_size, 1, &id));
-        } else {
-            id = (uint32_t)crs__encoder_id(b->encoder, token, token_size);
-            if (id == CRS_ID_OOV && b->encoder->oov == CRS_OOV_DROP) {
-                b->dataset->stats.oov_tokens++;
-                continue;
-            }
-        }
-        b->row[b->row_size++] = id;
+/* Numbers or ids of the group's words to the end of b->row. */
+static crs_status take_words(crs_dataset_builder *b, const crs__word *words, size_t count) {
+    void *row = b->row;
+    crs_status status = reserve(&row, &b->row_capacity, b->row_size, count, sizeof *b->row);
+    b->row = row;
+    CRS_TRY(status);
+    if (b->made) {
+        CRS_TRY(crs__counter_add_all(&b->tokens, words, count, b->row + b->row_size));
+        b->row_size += count;
+        return CRS_OK;
+    }
+    int64_t indices[WORDS];
+    crs__counter_find_all(&b->encoder->tokens, words, count, indices);
+    for (size_t i = 0; i < count; i++) {
+        if (indices[i] < 0 && b->encoder->oov == CRS_OOV_DROP)
+            b->dataset->stats.oov_tokens++;
+        else
+            b->row[b->row_size++] = indices[i] < 0 ? CRS_ID_OOV : CRS_ID_FIRST + (uint32_t)indices[i];
     }
     return CRS_OK;
+}
+
+/* Cuts the text into b->row: provisional numbers while fitting, else ids. */
+static crs_status read_row(crs_dataset_builder *b, const char *text, size_t size) {
+    crs__word words[WORDS];
+    size_t count = 0;
+    b->row_size = 0;
+    CRS_TRY(crs__tokens_begin(&b->cut, &b->encoder->tokenizer, text, size));
+    while (crs__tokens_next(&b->cut, &words[count].text, &words[count].size))
+        if (++count == WORDS) {
+            CRS_TRY(take_words(b, words, count));
+            count = 0;
+        }
+    return take_words(b, words, count);
 }
 
 /* Where a row of `size` ids is cut to the length: *first and the number kept. */
