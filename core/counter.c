@@ -120,13 +120,14 @@ static void fetch_ahead(const crs__counter *counter, const crs__word *words, siz
     }
 }
 
-crs_status crs__counter_add_all(crs__counter *counter, const crs__word *words, size_t count, uint32_t *indices) {
+crs_status crs__counter_add_all(crs__counter *counter, const crs__word *words, size_t count, const int64_t *times,
+                                uint32_t *indices) {
     uint32_t hashes[GROUP];
     for (size_t at = 0; at < count; at += GROUP) {
         const size_t group = count - at < GROUP ? count - at : GROUP;
         fetch_ahead(counter, words + at, group, hashes);
         for (size_t i = 0; i < group; i++)
-            CRS_TRY(add(counter, words[at + i], 1, hashes[i], &indices[at + i]));
+            CRS_TRY(add(counter, words[at + i], times ? times[at + i] : 1, hashes[i], &indices[at + i]));
     }
     return CRS_OK;
 }

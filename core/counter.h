@@ -35,9 +35,10 @@ enum { CRS__COUNTER_MAX = INT32_MAX - 16 }; /* strings, so that ids fit an int32
 /* Counts the string `times` more (0: only numbers it). CRS_ERR_MEMORY or, beyond CRS__COUNTER_MAX strings or bytes in
  * one, CRS_ERR_UNSUPPORTED. */
 crs_status crs__counter_add(crs__counter *counter, const char *text, size_t size, int64_t times, uint32_t *index);
-/* Counts each of the words once more, as one call of crs__counter_add after the other would, but several times as fast
- * where the table is larger than the processor's caches. Stops at the first that fails. */
-crs_status crs__counter_add_all(crs__counter *counter, const crs__word *words, size_t count, uint32_t *indices);
+/* Counts each of the words `times` more (NULL: once), as one call of crs__counter_add after the other would, but
+ * several times as fast where the table is larger than the processor's caches. Stops at the first that fails. */
+crs_status crs__counter_add_all(crs__counter *counter, const crs__word *words, size_t count, const int64_t *times,
+                                uint32_t *indices);
 /* -1 where it is not there. */
 int64_t crs__counter_find(const crs__counter *counter, const char *text, size_t size);
 void crs__counter_find_all(const crs__counter *counter, const crs__word *words, size_t count, int64_t *indices);

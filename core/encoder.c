@@ -78,7 +78,7 @@ static int by_key_and_index(const void *a, const void *b) {
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-crs_status crs__encoder_take_labels(crs_encoder *encoder, const crs__counter *labels, int32_t *map) {
+crs_status crs__encoder_take_labels(crs_encoder *encoder, const crs__counter *labels, uint32_t *map) {
     sorted *order = calloc(labels->count + 1, sizeof *order);
     if (!order)
         return CRS_ERR_MEMORY;
@@ -95,7 +95,7 @@ crs_status crs__encoder_take_labels(crs_encoder *encoder, const crs__counter *la
         const crs__counted *entry = &labels->entries[order[i].index];
         uint32_t class_;
         status = crs__counter_add(&encoder->labels, order[i].text, entry->size, entry->count, &class_);
-        map[order[i].index] = (int32_t)i;
+        map[order[i].index] = (uint32_t)i;
     }
     free(order);
     return status;

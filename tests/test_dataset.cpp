@@ -2,7 +2,9 @@
 // refused.
 #include "text_files.hpp"
 
+#include <filesystem>
 #include <memory>
+#include <random>
 
 namespace {
 
@@ -270,6 +272,139 @@ TEST(Dataset, FromAFile) {
     config = config_of();
     config.length = 0;
     EXPECT_EQ(read(folder.at("one.tsv"), config).status, CRS_ERR_CONFIG);
+}
+
+// ---- several threads ----
+
+// Lines of fastText with many words, some of them rare, in several parcels' worth.
+std::string many_rows(size_t rows, uint32_t seed) {
+    std::mt19937 random(seed);
+    std::string text;
+    for (size_t r = 0; r < rows; r++) {
+        text += "__label__" + std::to_string(random() % 5) + "x";
+        for (size_t i = random() % 40; i > 0; i--)
+            text += " Word" + std::to_string(random() % (1 + random() % 30000)) + (random() % 9 ? "" : "é,");
+        text += "\n";
+    }
+    return text;
+}
+
+void expect_same(const Made &one, const Made &other) {
+    ASSERT_EQ(one.status, CRS_OK) << one.error.what;
+    ASSERT_EQ(other.status, CRS_OK) << other.error.what;
+    const crs_dataset_stats &a = one.stats(), &b = other.stats();
+    for (auto field : {&crs_dataset_stats::rows, &crs_dataset_stats::skipped, &crs_dataset_stats::tokens,
+                       &crs_dataset_stats::cut_rows, &crs_dataset_stats::oov_tokens, &crs_dataset_stats::empty_rows,
+                       &crs_dataset_stats::distinct_tokens, &crs_dataset_stats::longest})
+        ASSERT_EQ(a.*field, b.*field);
+    EXPECT_EQ(a.bytes, b.bytes);
+    EXPECT_STREQ(a.note, b.note);
+    for (int64_t row = 0; row < a.rows; row++) {
+        ASSERT_EQ(one.ids(row), other.ids(row)) << row;
+        ASSERT_EQ(crs_dataset_label(one.data.get(), row), crs_dataset_label(other.data.get(), row)) << row;
+    }
+    ASSERT_EQ(one.encoder == nullptr, other.encoder == nullptr);
+    if (one.encoder) {
+        EXPECT_EQ(tokens_of(one), tokens_of(other));
+        EXPECT_EQ(labels_of(one), labels_of(other));
+    }
+}
+
+TEST(Threads, AnyNumberGivesTheSameDataset) {
+    Folder folder;
+    const std::string path = folder.write("a.ft.txt", many_rows(20000, 1));
+    ASSERT_GT(std::filesystem::file_size(path), 3U << 20) << "several parcels";
+    for (int oov : {CRS_OOV_KEEP, CRS_OOV_DROP}) {
+        crs_config config = config_of();
+        config.threads = 1;
+        config.length = 20;
+        config.vocabulary = 9000;
+        config.oov = oov;
+        const Made one = read(path, config);
+        ASSERT_EQ(one.status, CRS_OK) << one.error.what;
+        EXPECT_EQ(one.stats().rows, 20000);
+        EXPECT_GT(one.stats().oov_tokens, 1000);
+        const Made encoded = read(path, config, one.encoder.get());
+        for (int64_t threads : {2, 3, 7, 0}) {
+            SCOPED_TRACE(threads);
+            config.threads = threads;
+            expect_same(one, read(path, config));
+            expect_same(encoded, read(path, config, one.encoder.get()));
+        }
+        config.rows = 12345;
+        config.threads = 1;
+        const Made bounded = read(path, config);
+        EXPECT_EQ(bounded.stats().rows, 12345);
+        config.threads = 3;
+        expect_same(bounded, read(path, config));
+    }
+}
+
+// Whichever thread meets its error first, the one that stands first in the file is given.
+TEST(Threads, TheFirstErrorIsGiven) {
+    Folder folder;
+    const Made fitted = build({{"0x", "a"}, {"1x", "b"}, {"2x", "c"}, {"3x", "d"}, {"4x", "e"}}, config_of());
+    const std::string good = many_rows(8000, 2);
+    const std::string unknown = "__label__who a b\n", broken = "no label\n";
+    for (int64_t threads : {1, 2, 5}) {
+        SCOPED_TRACE(threads);
+        crs_config config = config_of();
+        config.threads = threads;
+        for (int round = 0; round < 5; round++) {
+            Made made =
+                read(folder.write("a.ft.txt", good + unknown + good + unknown + broken), config, fitted.encoder.get());
+            expect_error(made.error, made.status, CRS_ERR_FORMAT, 8001, "unknown label \"who\"");
+            EXPECT_EQ(std::string(made.error.file), folder.at("a.ft.txt"));
+            made = read(folder.write("a.ft.txt", good + "__label__0x a\n" + broken + unknown), config,
+                        fitted.encoder.get());
+            expect_error(made.error, made.status, CRS_ERR_FORMAT, 8002, "does not start with __label__");
+            made = read(folder.write("a.ft.txt", "__label__0x a\n" + unknown + broken), config, fitted.encoder.get());
+            expect_error(made.error, made.status, CRS_ERR_FORMAT, 2, "unknown label \"who\"");
+        }
+        config.skip_bad = 1;
+        const Made made =
+            read(folder.write("a.ft.txt", good + unknown + good + broken + unknown), config, fitted.encoder.get());
+        ASSERT_EQ(made.status, CRS_OK) << made.error.what;
+        EXPECT_EQ(made.stats().rows, 16000);
+        EXPECT_EQ(made.stats().skipped, 3);
+    }
+}
+
+TEST(Threads, ErrorsInAFolderNameTheFileWithin) {
+    Folder folder;
+    folder.write("d/a/1", "x y");
+    folder.write("d/b/1", "x z");
+    folder.write("d/c/1", "x z");
+    const Made fitted = build({{"a", "x"}, {"b", "y"}}, config_of());
+    for (int64_t threads : {1, 2}) {
+        crs_config config = config_of();
+        config.threads = threads;
+        const Made made = read(folder.at("d"), config, fitted.encoder.get());
+        expect_error(made.error, made.status, CRS_ERR_FORMAT, 1, "unknown label \"c\"");
+        EXPECT_EQ(std::string(made.error.file), folder.at("d/c/1"));
+    }
+}
+
+TEST(Threads, RowsInMemoryMakeTheSameDatasetAsAFile) {
+    Folder folder;
+    const std::string path = folder.write("a.ft.txt", many_rows(20000, 3));
+    crs_config config = config_of();
+    config.threads = 2;
+    const Made file = read(path, config);
+    crs_reader *reader;
+    crs_error error;
+    ASSERT_EQ(crs_reader_open(path.c_str(), &config, &reader, &error), CRS_OK);
+    Pairs rows;
+    crs_row row;
+    for (int end = 0; crs_reader_next(reader, &row, &end, &error) == CRS_OK && !end;)
+        rows.emplace_back(std::string(row.label, row.label_size), std::string(row.text, row.text_size));
+    crs_reader_close(reader);
+    Made memory = build(rows, config);
+    ASSERT_EQ(memory.stats().rows, 20000);
+    ASSERT_EQ(memory.stats().tokens, file.stats().tokens);
+    EXPECT_EQ(tokens_of(memory), tokens_of(file));
+    for (int64_t r = 0; r < 20000; r++)
+        ASSERT_EQ(memory.ids(r), file.ids(r)) << r;
 }
 
 } // namespace

@@ -334,7 +334,7 @@ TEST(Counter, ManyAtATimeAreCountedAsOneByOne) {
         for (const std::string &string : strings)
             words.push_back({string.data(), string.size()});
         std::vector<uint32_t> indices(words.size());
-        ASSERT_EQ(crs__counter_add_all(&many, words.data(), words.size(), indices.data()), CRS_OK);
+        ASSERT_EQ(crs__counter_add_all(&many, words.data(), words.size(), nullptr, indices.data()), CRS_OK);
         std::vector<int64_t> found(words.size());
         crs__counter_find_all(&many, words.data(), words.size(), found.data());
         for (size_t i = 0; i < words.size(); i++) {
