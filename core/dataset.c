@@ -2,6 +2,7 @@
 #include "dataset_build.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 int64_t crs_dataset_rows(const crs_dataset *dataset) {
     return dataset->stats.rows;
@@ -30,8 +31,12 @@ const crs_dataset_stats *crs_dataset_statistics(const crs_dataset *dataset) {
 void crs_dataset_free(crs_dataset *dataset) {
     if (!dataset)
         return;
-    free(dataset->ids);
-    free(dataset->starts);
-    free(dataset->labels);
+    if (dataset->mapping) {
+        munmap(dataset->mapping, dataset->mapping_size);
+    } else {
+        free(dataset->ids);
+        free(dataset->starts);
+        free(dataset->labels);
+    }
     free(dataset);
 }

@@ -12,6 +12,8 @@ struct crs_dataset {
     size_t id_bytes; /* 2 or 4 */
     int64_t *starts; /* [rows + 1], in ids */
     int32_t *labels; /* [rows] */
+    void *mapping;   /* the file that holds all of these, [mapping_size] bytes, or NULL: they are allocated */
+    size_t mapping_size;
     crs_dataset_stats stats;
 };
 

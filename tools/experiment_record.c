@@ -113,9 +113,10 @@ static crs_status add_content(experiment *e, json_t *files, const char *role, co
     return CRS_OK;
 }
 
-/* Not on the number of threads. A row that is only shown is taken from wherever it ran, unless it says where. */
+/* Not on the number of threads, nor on a cache. A row that is only shown is taken from wherever it ran, unless it says
+ * where. */
 static int depends_on(const experiment_row *row, const crs_setting *setting) {
-    if (strcmp(setting->name, "threads") == 0)
+    if (strcmp(setting->name, "threads") == 0 || strcmp(setting->name, "cache") == 0)
         return 0;
     return row->selected || strcmp(setting->group, "Running") != 0 ||
            experiment_entry_find(row->section, setting->name);
