@@ -68,6 +68,8 @@ TEST(Bunzip, ManyBlocksAndStreams) {
     // What is no stream behind the last one is not looked at.
     expect_same(folder, packed(one) + "BZh and more", one);
     expect_same(folder, packed(one) + "BZh9", one);
+    expect_same(folder, packed(one) + "BZh9x" + packed(two).substr(4), one);
+    expect_same(folder, packed(one) + "x" + packed(two), one);
     expect_same(folder, packed(one) + std::string(3000000, 'x'), one);
 }
 
@@ -158,6 +160,24 @@ TEST(Bunzip, CutOffAnywhere) {
     for (size_t less = 1; less < 30; less += 2)
         expect_stop(folder, bytes.substr(0, bytes.size() - less), all, "cut by " + std::to_string(less));
     expect_same(folder, bytes, text);
+}
+
+// Behind a whole block, with nothing that begins: where the end of the stream would be at a byte's border.
+TEST(Bunzip, CutOffBetweenBlocks) {
+    Folder folder;
+    for (uint32_t seed = 20;; seed++) {
+        ASSERT_LT(seed, 100U);
+        const std::string text = lines(120000, seed), bytes = packed(text);
+        const auto *data = reinterpret_cast<const unsigned char *>(bytes.data());
+        size_t at, scanned = 0;
+        int type;
+        if (!crs__bzip_find(data, bytes.size(), 8 * (bytes.size() - 11), &scanned, &at, &type) || at % 8 != 0)
+            continue;
+        ASSERT_EQ(type, CRS__BZIP_END);
+        const std::vector<Row> all = read_with(folder.write("plain", text), 1).rows;
+        expect_stop(folder, bytes.substr(0, at / 8), all, "cut between blocks");
+        break;
+    }
 }
 
 TEST(Bunzip, BitsThatWereTurned) {
