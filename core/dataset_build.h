@@ -47,7 +47,7 @@ typedef struct crs__numbering {
     int64_t distinct; /* tokens before the vocabulary was cut */
 } crs__numbering;
 
-/* Makes the encoder of all that was added, `rows` rows. The shards' counters are empty afterwards. */
+/* Makes the encoder of all that was added, `rows` rows. The shards' counters are used up. */
 crs_status crs__numbering_make(crs_dataset_builder *builder, int64_t rows, crs__numbering *numbering, crs_error *error);
 void crs__numbering_free(crs__numbering *numbering);
 

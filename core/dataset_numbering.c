@@ -46,27 +46,35 @@ static crs_status count_over(const crs__counter *part, size_t from, size_t to, c
     return CRS_OK;
 }
 
-/* All shards' strings counted in one counter, numbered in the order in which they stand in the data: what is new to a
- * shard in a piece is taken up piece by piece. maps get each shard's numbers there. */
-static crs_status merge(crs_dataset_builder *b, int labels, crs__counter *all, uint32_t **maps) {
-    if (b->shard_count == 1) {
-        crs__counter *only = counter_of(&b->shards[0], labels);
-        for (size_t i = 0; i < only->count; i++)
-            maps[0][i] = (uint32_t)i;
-        *all = *only;
-        *only = (crs__counter){0};
-        return CRS_OK;
-    }
+static const uint32_t NO_RANK = UINT32_MAX;
+
+/* Ranks those of the strings that have none yet, as the next ones. */
+static void rank(uint32_t *ranks, const uint32_t *strings, size_t count, uint32_t *next) {
+    for (size_t i = 0; i < count; i++)
+        if (ranks[strings[i]] == NO_RANK)
+            ranks[strings[i]] = (*next)++;
+}
+
+/* The strings of all shards counted in the first shard's counter, and ranked in the order in which they stand in the
+ * data: what is new to a shard in a piece is taken up piece by piece. maps get each shard's numbers there. */
+static crs_status merge(crs_dataset_builder *b, int labels, uint32_t **maps, uint32_t *ranks) {
+    crs__counter *all = counter_of(&b->shards[0], labels);
+    uint32_t next = 0;
     size_t *taken = calloc(b->shard_count, sizeof *taken);
     crs_status status = taken ? CRS_OK : CRS_ERR_MEMORY;
+    for (size_t i = 0; i < all->count; i++)
+        maps[0][i] = (uint32_t)i;
     for (size_t p = 0; p < b->piece_count && status == CRS_OK; p++) {
         const crs__piece *piece = b->pieces[p];
         const size_t s = piece->shard, known = labels ? piece->labels : piece->tokens;
-        status = count_over(counter_of(&b->shards[s], labels), taken[s], known, all, maps[s]);
+        if (s > 0)
+            status = count_over(counter_of(&b->shards[s], labels), taken[s], known, all, maps[s]);
+        if (status == CRS_OK)
+            rank(ranks, maps[s] + taken[s], known - taken[s], &next);
         taken[s] = known;
     }
     free(taken);
-    for (size_t s = 0; s < b->shard_count && status == CRS_OK; s++)
+    for (size_t s = 1; s < b->shard_count && status == CRS_OK; s++)
         crs__counter_clear(counter_of(&b->shards[s], labels));
     return status;
 }
@@ -92,13 +100,14 @@ static crs_status fail_numbering(const crs__counter *all, crs_status status, crs
 }
 
 /* Takes the strings into the encoder, and sends every shard's numbers on to what they became there. */
-static crs_status take(crs_dataset_builder *b, int labels, const crs__counter *all, uint32_t **maps,
-                       const size_t *sizes) {
+static crs_status take(crs_dataset_builder *b, int labels, uint32_t **maps, const size_t *sizes,
+                       const uint32_t *ranks) {
+    const crs__counter *all = counter_of(&b->shards[0], labels);
     uint32_t *final = malloc((all->count + 1) * sizeof *final);
     if (!final)
         return CRS_ERR_MEMORY;
     const crs_status status = labels ? crs__encoder_take_labels(b->made, all, final)
-                                     : crs__encoder_take_tokens(b->made, all, &b->config, final);
+                                     : crs__encoder_take_tokens(b->made, all, ranks, &b->config, final);
     for (size_t s = 0; s < b->shard_count && status == CRS_OK; s++)
         for (size_t i = 0; i < sizes[s]; i++)
             maps[s][i] = final[maps[s][i]];
@@ -108,18 +117,25 @@ static crs_status take(crs_dataset_builder *b, int labels, const crs__counter *a
 
 static crs_status number(crs_dataset_builder *b, int labels, int64_t rows, uint32_t ***maps, int64_t *distinct,
                          crs_error *error) {
-    crs__counter all = {0};
-    size_t *sizes = calloc(b->shard_count, sizeof *sizes);
+    const crs__counter *all = counter_of(&b->shards[0], labels);
+    size_t *sizes = calloc(b->shard_count, sizeof *sizes), total = 0;
+    uint32_t *ranks = NULL;
     crs_status status = sizes ? make_maps(b, labels, maps, sizes) : CRS_ERR_MEMORY;
+    for (size_t s = 0; s < b->shard_count && status == CRS_OK; s++)
+        total += sizes[s];
     if (status == CRS_OK)
-        status = merge(b, labels, &all, *maps);
-    crs_status refused = status == CRS_OK ? check(&all, labels, rows, error) : CRS_OK;
+        status = (ranks = malloc((total + 1) * sizeof *ranks)) ? CRS_OK : CRS_ERR_MEMORY;
+    for (size_t i = 0; i < total && ranks; i++)
+        ranks[i] = NO_RANK;
+    if (status == CRS_OK)
+        status = merge(b, labels, *maps, ranks);
+    crs_status refused = status == CRS_OK ? check(all, labels, rows, error) : CRS_OK;
     if (status == CRS_OK && refused == CRS_OK)
-        status = take(b, labels, &all, *maps, sizes);
+        status = take(b, labels, *maps, sizes, ranks);
     if (status != CRS_OK)
-        refused = fail_numbering(&all, status, error);
-    *distinct = (int64_t)all.count;
-    crs__counter_clear(&all);
+        refused = fail_numbering(all, status, error);
+    *distinct = (int64_t)all->count;
+    free(ranks);
     free(sizes);
     return refused;
 }

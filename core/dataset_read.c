@@ -47,13 +47,13 @@ static void keep(crs__cache *cache, const char *former, crs_encoder **fitted, cr
     const size_t size = sizeof read->stats.cache;
     crs_error error;
     if (crs__cache_save(cache, fitted ? *fitted : NULL, read, &error) != CRS_OK) {
-        snprintf(note, size, "no cache: %.400s: %.400s", cache->path, error.what);
+        snprintf(note, size, "no cache: %.300s: %.150s", cache->path, error.what);
         return;
     }
     if (former[0])
-        snprintf(note, size, "the cache %.400s %s; made it again", cache->path, former);
+        snprintf(note, size, "the cache %.300s %.150s; made it again", cache->path, former);
     else
-        snprintf(note, size, "wrote the cache %.400s", cache->path);
+        snprintf(note, size, "wrote the cache %.300s", cache->path);
     if (!crs__cache_load(cache, NULL, &mapped, why))
         return;
     memcpy(mapped->stats.cache, note, size);
@@ -75,7 +75,7 @@ crs_status crs_dataset_read(const char *path, const crs_config *config, const cr
         return read_text(path, config, encoder, fitted, dataset, error);
     const int usable = crs__cache_find(&cache, path, config, encoder, why);
     if (usable && crs__cache_load(&cache, encoder ? NULL : fitted, dataset, why)) {
-        snprintf((*dataset)->stats.cache, sizeof(*dataset)->stats.cache, "taken from the cache %.400s", cache.path);
+        snprintf((*dataset)->stats.cache, sizeof(*dataset)->stats.cache, "taken from the cache %.300s", cache.path);
         return CRS_OK;
     }
     CRS_TRY(read_text(path, config, encoder, fitted, dataset, error));

@@ -77,7 +77,7 @@ typedef struct crs_dataset_stats {
     size_t bytes;            /* memory the dataset holds, or, if it is mapped, the size of the file */
     int mapped;              /* 1: it is a mapped file, whose pages the system loads and drops as it sees fit */
     char note[192];          /* crs_reader_note of the file read, or "" */
-    char cache[1024];        /* what came of config's `cache`, as one line, or "" */
+    char cache[512];         /* what came of config's `cache`, as one line, or "" */
 } crs_dataset_stats;
 
 /* From rows in memory: create, add, finish. With encoder NULL the vocabulary and the labels are fitted on the rows
