@@ -47,7 +47,7 @@ void crs_dataset_builder_free(crs_dataset_builder *b) {
     crs_encoder_free(b->made);
     free_shards(b);
     for (size_t p = 0; p < b->piece_count; p++)
-        free(b->pieces[p]);
+        crs__piece_free(b->pieces[p]);
     free(b->pieces);
     free(b);
 }
@@ -164,7 +164,7 @@ static crs_status place_pieces(crs_dataset_builder *b, const crs__numbering *num
     d->starts[0] = 0;
     for (size_t p = 0; p < b->piece_count; p++) {
         place_piece(d, b->encoder, numbering, b->pieces[p]);
-        free(b->pieces[p]);
+        crs__piece_free(b->pieces[p]);
         b->pieces[p] = NULL;
     }
     const size_t id_size = (size_t)d->stats.tokens * d->id_bytes;

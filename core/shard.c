@@ -1,10 +1,12 @@
 /* A text to numbers of tokens, and rows of them packed into pieces. */
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include "shard.h"
 
 #include "fail.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { WORDS = 128 };                 /* of a text, looked up together */
 enum { NUMBER_MAX = 10, ID_MAX = 5 }; /* bytes that a number of 64 bits, and one of 32, take at most */
@@ -116,8 +118,9 @@ crs_status crs__shard_add(crs__shard *shard, const char *text, size_t text_size,
 }
 
 crs_status crs__shard_piece(crs__shard *shard, crs__piece **piece) {
-    crs__piece *made = malloc(sizeof *made + shard->tally.size);
-    if (!made)
+    crs__piece *made =
+        mmap(NULL, sizeof *made + shard->tally.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (made == MAP_FAILED)
         return CRS_ERR_MEMORY;
     *made = shard->tally;
     made->tokens = shard->tokens.count;
@@ -126,6 +129,11 @@ crs_status crs__shard_piece(crs__shard *shard, crs__piece **piece) {
     shard->tally = (crs__piece){.shard = made->shard};
     *piece = made;
     return CRS_OK;
+}
+
+void crs__piece_free(crs__piece *piece) {
+    if (piece)
+        munmap(piece, sizeof *piece + piece->size);
 }
 
 void crs__shard_clear(crs__shard *shard) {

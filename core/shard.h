@@ -36,6 +36,8 @@ crs_status crs__shard_add(crs__shard *shard, const char *text, size_t text_size,
                           int *bad, crs_error *error);
 /* Hands out the rows added since the last piece. CRS_ERR_MEMORY is all that can fail. */
 crs_status crs__shard_piece(crs__shard *shard, crs__piece **piece);
+/* Its memory goes back to the system at once: while ids take the place of many pieces, both must not be there whole. */
+void crs__piece_free(crs__piece *piece);
 void crs__shard_clear(crs__shard *shard);
 
 /* The next number of a piece. */
