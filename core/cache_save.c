@@ -56,7 +56,8 @@ static crs_status write_sections(const char *path, const crs__cache_header *head
     /* What fails here is told by closing. */
     fwrite(header, sizeof *header, 1, output.stream);
     for (int s = 0; s < CRS__CACHE_SECTIONS && !ferror(output.stream); s++) {
-        fwrite(sections[s], 1, (size_t)sizes[s], output.stream);
+        if (sizes[s] > 0)
+            fwrite(sections[s], 1, (size_t)sizes[s], output.stream);
         fwrite(zeros, 1, (size_t)(crs__cache_padded(sizes[s]) - sizes[s]), output.stream);
     }
     return crs__output_close(&output, error);
