@@ -110,6 +110,9 @@ static const crs_setting settings[] = {
     CHOICE("precision", precision, "float32", "float32|tf32",
            "of products on a GPU: IEEE single precision, or the faster and coarser TF32", 0),
     INTEGER("threads", threads, "0", 0, 1024, "N", "CPU threads; 0: all", 0),
+    TEXT("cache", cache, "", "DIR",
+         "keep the encoded data in this folder: the next start with the same data and settings does not read the text",
+         0),
 #undef GROUP
 };
 enum { SETTINGS = sizeof settings / sizeof *settings };

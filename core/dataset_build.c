@@ -1,247 +1,150 @@
-/* Building a dataset in one pass: while the vocabulary is being fitted, ids are provisional numbers, and are put in
- * order at the end. */
+/* Building a dataset in one pass: while the vocabulary is being fitted, ids are provisional numbers, each shard's own,
+ * and are put in order at the end. */
 #include "dataset_build.h"
 
-#include "encoder.h"
 #include "fail.h"
 #include "utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct crs_dataset_builder {
-    crs_config config;
-    const crs_encoder *encoder;  /* the one given, or made */
-    crs_encoder *made;           /* while fitting, else NULL */
-    crs__counter tokens, labels; /* while fitting: what ids and labels are provisional numbers of */
-    crs__tokens cut;
-    uint32_t *row; /* ids of the text being added */
-    size_t row_size, row_capacity;
-    crs_dataset *dataset;
-    size_t ids_capacity, rows_capacity;
-};
+enum { PIECE_BYTES = 1 << 20 }; /* a piece's memory is given back as soon as its ids are numbered */
 
 crs_status crs_dataset_builder_create(const crs_config *config, const crs_encoder *encoder,
                                       crs_dataset_builder **builder) {
     *builder = NULL;
     crs_dataset_builder *b = calloc(1, sizeof *b);
-    crs_dataset *d = calloc(1, sizeof *d);
-    crs_status status = b && d ? CRS_OK : CRS_ERR_MEMORY;
+    crs__shard *shards = calloc(1, sizeof *shards);
+    crs_status status = b && shards ? CRS_OK : CRS_ERR_MEMORY;
     if (status == CRS_OK && !encoder)
         status = crs__encoder_create(config, &b->made, NULL);
     if (status != CRS_OK) {
         free(b);
-        free(d);
+        free(shards);
         return status;
     }
     b->config = *config;
     b->encoder = encoder ? encoder : b->made;
-    b->dataset = d;
-    d->id_bytes = !encoder || crs_encoder_vocabulary(encoder) > UINT16_MAX + 1 ? 4 : 2;
+    b->shards = shards;
+    b->shard_count = 1;
+    b->shards[0].encoder = b->encoder;
+    b->shards[0].fitting = b->made != NULL;
     *builder = b;
     return CRS_OK;
+}
+
+static void free_shards(crs_dataset_builder *b) {
+    for (size_t s = 0; s < b->shard_count; s++)
+        crs__shard_clear(&b->shards[s]);
+    free(b->shards);
+    b->shards = NULL;
+    b->shard_count = 0;
 }
 
 void crs_dataset_builder_free(crs_dataset_builder *b) {
     if (!b)
         return;
     crs_encoder_free(b->made);
-    crs_dataset_free(b->dataset);
-    crs__counter_clear(&b->tokens);
-    crs__counter_clear(&b->labels);
-    crs__tokens_clear(&b->cut);
-    free(b->row);
+    free_shards(b);
+    for (size_t p = 0; p < b->piece_count; p++)
+        crs__piece_free(b->pieces[p]);
+    free(b->pieces);
     free(b);
 }
 
 /* ---- adding ---- */
 
-/* Room for `count` more of `size` bytes each behind `used`. */
-static crs_status reserve(void **block, size_t *capacity, size_t used, size_t count, size_t size) {
-    if (used + count <= *capacity)
-        return CRS_OK;
-    size_t wanted = used + count + (used + count) / 2 + 64;
-    void *grown = wanted > SIZE_MAX / size ? NULL : realloc(*block, wanted * size);
-    if (!grown)
+crs_status crs__builder_split(crs_dataset_builder *b, size_t count) {
+    crs__shard *shards = calloc(count, sizeof *shards);
+    if (!shards)
         return CRS_ERR_MEMORY;
-    *block = grown;
-    *capacity = wanted;
+    for (size_t s = 0; s < count; s++)
+        shards[s] = (crs__shard){.encoder = b->encoder, .fitting = b->made != NULL, .tally.shard = s};
+    free_shards(b);
+    b->shards = shards;
+    b->shard_count = count;
     return CRS_OK;
 }
 
-static crs_status reserve_rows(crs_dataset_builder *b) {
-    crs_dataset *d = b->dataset;
-    size_t rows = (size_t)d->stats.rows, capacity = b->rows_capacity;
-    if (rows + 2 <= capacity)
-        return CRS_OK;
-    void *starts = d->starts, *labels = d->labels;
-    crs_status status = reserve(&starts, &capacity, rows, 2, sizeof *d->starts);
-    d->starts = starts;
-    CRS_TRY(status);
-    capacity = b->rows_capacity;
-    status = reserve(&labels, &capacity, rows, 2, sizeof *d->labels);
-    d->labels = labels;
-    CRS_TRY(status);
-    b->rows_capacity = capacity;
-    d->starts[0] = 0;
-    return CRS_OK;
-}
-
-/* Cuts the text into b->row: provisional numbers while fitting, else ids. */
-static crs_status read_row(crs_dataset_builder *b, const char *text, size_t size) {
-    const char *token;
-    size_t token_size;
-    b->row_size = 0;
-    CRS_TRY(crs__tokens_begin(&b->cut, &b->encoder->tokenizer, text, size));
-    while (crs__tokens_next(&b->cut, &token, &token_size)) {
-        if (b->row_size == b->row_capacity) {
-            void *row = b->row;
-            crs_status status = reserve(&row, &b->row_capacity, b->row_size, 1, sizeof *b->row);
-            b->row = row;
-            CRS_TRY(status);
-        }
-        uint32_t id;
-        if (b->made) {
-            CRS_TRY(crs__counter_add(&b->tokens, token, token_size, 1, &id));
-        } else {
-            id = (uint32_t)crs__encoder_id(b->encoder, token, token_size);
-            if (id == CRS_ID_OOV && b->encoder->oov == CRS_OOV_DROP) {
-                b->dataset->stats.oov_tokens++;
-                continue;
-            }
-        }
-        b->row[b->row_size++] = id;
+crs_status crs__builder_take(crs_dataset_builder *b, size_t shard, size_t number) {
+    if (number >= b->piece_capacity) {
+        const size_t capacity = 2 * number + 16;
+        crs__piece **pieces = realloc(b->pieces, capacity * sizeof *pieces);
+        if (!pieces)
+            return CRS_ERR_MEMORY;
+        memset(pieces + b->piece_capacity, 0, (capacity - b->piece_capacity) * sizeof *pieces);
+        b->pieces = pieces;
+        b->piece_capacity = capacity;
     }
+    CRS_TRY(crs__shard_piece(&b->shards[shard], &b->pieces[number]));
+    b->piece_count = number >= b->piece_count ? number + 1 : b->piece_count;
     return CRS_OK;
-}
-
-/* Where a row of `size` ids is cut to the length: *first and the number kept. */
-static size_t cut_row(const crs_encoder *encoder, size_t size, size_t *first, crs_dataset_stats *stats) {
-    size_t kept = size < encoder->length ? size : encoder->length;
-    *first = encoder->truncate == CRS_SIDE_PRE ? size - kept : 0;
-    stats->cut_rows += kept < size;
-    stats->longest = (int64_t)kept > stats->longest ? (int64_t)kept : stats->longest;
-    stats->empty_rows += kept == 0;
-    return kept;
-}
-
-static crs_status store_row(crs_dataset_builder *b, int32_t label) {
-    crs_dataset *d = b->dataset;
-    size_t first = 0, kept = b->row_size, used = (size_t)d->stats.tokens;
-    /* While fitting with oov=drop the whole row is kept until it is known what is dropped, since the cut comes after
-     * it, as in Keras. Memory is then bounded by the data, not by length. */
-    if (!b->made || b->encoder->oov == CRS_OOV_KEEP)
-        kept = cut_row(b->encoder, b->row_size, &first, &d->stats);
-    for (size_t i = 0; !b->made && i < kept; i++)
-        d->stats.oov_tokens += b->row[first + i] == CRS_ID_OOV;
-    CRS_TRY(reserve_rows(b));
-    CRS_TRY(reserve(&d->ids, &b->ids_capacity, used, kept, d->id_bytes));
-    if (d->id_bytes == 4 && kept > 0)
-        memcpy((uint32_t *)d->ids + used, b->row + first, kept * sizeof(uint32_t));
-    else
-        for (size_t i = 0; i < kept; i++)
-            ((uint16_t *)d->ids)[used + i] = (uint16_t)b->row[first + i];
-    d->stats.tokens += (int64_t)kept;
-    d->labels[d->stats.rows++] = label;
-    d->starts[d->stats.rows] = d->stats.tokens;
-    return CRS_OK;
-}
-
-crs_status crs__builder_add(crs_dataset_builder *b, const char *text, size_t text_size, const char *label,
-                            size_t label_size, int *bad, crs_error *error) {
-    int64_t class_ = 0;
-    *bad = 1;
-    if (!label || label_size == 0)
-        return crs__fail(error, CRS_ERR_FORMAT, "the row has no label", "give each text a label");
-    CRS_TRY(crs__check_text(text, text_size, "text", error));
-    CRS_TRY(crs__check_text(label, label_size, "label", error));
-    if (!b->made && (class_ = crs_encoder_class(b->encoder, label, label_size)) < 0)
-        return crs__fail_label(b->encoder, label, label_size, error);
-    *bad = 0;
-    crs_status status = CRS_OK;
-    uint32_t number = 0;
-    if (b->made) {
-        status = crs__counter_add(&b->labels, label, label_size, 1, &number);
-        class_ = (int64_t)number;
-    }
-    if (status == CRS_OK)
-        status = read_row(b, text, text_size);
-    if (status == CRS_OK)
-        status = store_row(b, (int32_t)class_);
-    if (status == CRS_ERR_UNSUPPORTED)
-        return crs__fail(error, status, "more than %d different tokens or labels", "use less data", CRS__COUNTER_MAX);
-    return status == CRS_OK ? CRS_OK : crs__fail_memory(error, text_size, "a dataset's row");
 }
 
 crs_status crs_dataset_builder_add(crs_dataset_builder *b, const char *text, size_t text_size, const char *label,
                                    size_t label_size, crs_error *error) {
     int bad;
-    return crs__builder_add(b, text, text_size, label, label_size, &bad, error);
+    if (!label || label_size == 0)
+        return crs__fail(error, CRS_ERR_FORMAT, "the row has no label", "give each text a label");
+    CRS_TRY(crs__check_text(text, text_size, "text", error));
+    CRS_TRY(crs__check_text(label, label_size, "label", error));
+    CRS_TRY(crs__shard_add(&b->shards[0], text, text_size, label, label_size, &bad, error));
+    if (b->shards[0].tally.size < PIECE_BYTES)
+        return CRS_OK;
+    const crs_status status = crs__builder_take(b, 0, b->piece_count);
+    return status == CRS_OK ? CRS_OK : crs__fail_memory(error, PIECE_BYTES, "a dataset's rows");
 }
 
 /* ---- finishing ---- */
 
-/* Puts final ids in the place of provisional numbers, dropping and cutting where that had to wait. Ids of 2 bytes
- * overwrite numbers of 4 from the front, which have been read by then. */
-static void number_ids(crs_dataset *d, const crs_encoder *encoder, const uint32_t *map) {
-    int drop = encoder->oov == CRS_OOV_DROP;
-    size_t narrow = crs_encoder_vocabulary(encoder) <= UINT16_MAX + 1, written = 0;
-    unsigned char *bytes = d->ids;
-    size_t id_bytes = narrow ? 2 : 4;
-    for (int64_t r = 0, begin = 0; r < d->stats.rows; r++) {
-        int64_t end = d->starts[r + 1];
-        size_t kept = 0, first = 0;
-        uint32_t number, id;
-        for (int64_t i = begin; i < end; i++) {
-            memcpy(&number, bytes + (size_t)i * 4, 4);
-            id = map[number];
-            d->stats.oov_tokens += id == CRS_ID_OOV;
-            if (drop && id == CRS_ID_OOV)
-                continue;
-            uint16_t half = (uint16_t)id;
-            memcpy(bytes + (written + kept++) * id_bytes, narrow ? (void *)&half : (void *)&id, id_bytes);
-        }
-        if (drop) {
-            kept = cut_row(encoder, kept, &first, &d->stats);
-            memmove(bytes + written * id_bytes, bytes + (written + first) * id_bytes, kept * id_bytes);
-        }
-        written += kept;
-        d->starts[r + 1] = (int64_t)written;
-        begin = end;
-    }
-    d->id_bytes = id_bytes;
-    d->stats.tokens = (int64_t)written;
+/* Writes an id behind those that are there. */
+static void put_id(crs_dataset *d, size_t at, uint32_t id) {
+    if (d->id_bytes == 2)
+        ((uint16_t *)d->ids)[at] = (uint16_t)id;
+    else
+        ((uint32_t *)d->ids)[at] = id;
 }
 
-static crs_status fit(crs_dataset_builder *b, crs_error *error) {
-    crs_dataset *d = b->dataset;
-    size_t tokens = b->tokens.count, labels = b->labels.count;
-    if (labels == 1) {
-        char shown[CRS__SHOWN];
-        return crs__fail(error, CRS_ERR_FORMAT, "only one class, \"%s\", in all %lld rows",
-                         "add rows of another class, or check which column holds the label",
-                         crs__shown(crs__counter_text(&b->labels, 0), b->labels.entries[0].size, shown),
-                         (long long)d->stats.rows);
+/* Puts a row's final ids behind those of the rows before it. *at is behind the row's head in its piece. */
+static void place_row(crs_dataset *d, const crs_encoder *encoder, const uint32_t *map, const unsigned char **at) {
+    const size_t count = (size_t)crs__piece_number(at), begin = (size_t)d->stats.tokens;
+    const int fitted = map != NULL, drop = fitted && encoder->oov == CRS_OOV_DROP;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t number = (uint32_t)crs__piece_number(at), id = fitted ? map[number] : number;
+        d->stats.oov_tokens += fitted && id == CRS_ID_OOV;
+        if (!drop || id != CRS_ID_OOV)
+            put_id(d, begin + kept++, id);
     }
-    if (tokens == 0)
-        return crs__fail(error, CRS_ERR_FORMAT, "none of the %lld texts has a token",
-                         "check which column holds the text, and --filters", (long long)d->stats.rows);
-    uint32_t *ids = malloc((tokens + 1) * sizeof *ids);
-    int32_t *classes = malloc((labels + 1) * sizeof *classes);
-    crs_status status = ids && classes ? CRS_OK : CRS_ERR_MEMORY;
-    if (status == CRS_OK)
-        status = crs__encoder_take_tokens(b->made, &b->tokens, &b->config, ids);
-    if (status == CRS_OK)
-        status = crs__encoder_take_labels(b->made, &b->labels, classes);
-    if (status == CRS_OK) {
-        number_ids(d, b->made, ids);
-        for (int64_t r = 0; r < d->stats.rows; r++)
-            d->labels[r] = classes[d->labels[r]];
-        d->stats.distinct_tokens = (int64_t)tokens;
+    if (drop) {
+        size_t first;
+        const size_t all = kept;
+        kept = crs__kept(encoder, all, &first);
+        memmove((char *)d->ids + begin * d->id_bytes, (char *)d->ids + (begin + first) * d->id_bytes,
+                kept * d->id_bytes);
+        d->stats.cut_rows += kept < all;
+        d->stats.longest = (int64_t)kept > d->stats.longest ? (int64_t)kept : d->stats.longest;
+        d->stats.empty_rows += kept == 0;
     }
-    free(ids);
-    free(classes);
-    return status == CRS_OK ? CRS_OK : crs__fail_memory(error, tokens * sizeof *ids, "the vocabulary");
+    d->stats.tokens += (int64_t)kept;
+}
+
+static void place_piece(crs_dataset *d, const crs_encoder *encoder, const crs__numbering *numbering,
+                        const crs__piece *piece) {
+    crs_dataset_stats *stats = &d->stats;
+    const uint32_t *ids = numbering->ids ? numbering->ids[piece->shard] : NULL;
+    const uint32_t *classes = numbering->classes ? numbering->classes[piece->shard] : NULL;
+    const unsigned char *at = piece->bytes;
+    stats->cut_rows += piece->cut_rows;
+    stats->oov_tokens += piece->oov_tokens;
+    stats->empty_rows += piece->empty_rows;
+    stats->longest = piece->longest > stats->longest ? piece->longest : stats->longest;
+    for (int64_t r = 0; r < piece->rows; r++) {
+        const uint64_t label = crs__piece_number(&at);
+        d->labels[stats->rows++] = (int32_t)(classes ? classes[label] : label);
+        place_row(d, encoder, ids, &at);
+        d->starts[stats->rows] = stats->tokens;
+    }
 }
 
 static void *shrink(void *block, size_t bytes) {
@@ -249,18 +152,45 @@ static void *shrink(void *block, size_t bytes) {
     return smaller ? smaller : block;
 }
 
-static crs_status finish(crs_dataset_builder *b, crs_error *error) {
-    crs_dataset *d = b->dataset;
-    if (d->stats.rows == 0)
-        return crs__fail(error, CRS_ERR_FORMAT, "there are no rows", "give at least one labelled text");
-    if (b->made)
-        CRS_TRY(fit(b, error));
-    size_t rows = (size_t)d->stats.rows, id_size = (size_t)d->stats.tokens * d->id_bytes;
+/* Takes the rows of all pieces, `rows` with at most `ids` ids, which are freed one by one. */
+static crs_status place_pieces(crs_dataset_builder *b, const crs__numbering *numbering, size_t rows, size_t ids,
+                               crs_dataset *d, crs_error *error) {
+    d->id_bytes = crs_encoder_vocabulary(b->encoder) > UINT16_MAX + 1 ? 4 : 2;
+    d->ids = malloc(ids * d->id_bytes + 1);
+    d->starts = malloc((rows + 1) * sizeof *d->starts);
+    d->labels = malloc(rows * sizeof *d->labels);
+    if (!d->ids || !d->starts || !d->labels)
+        return crs__fail_memory(error, ids * d->id_bytes, "a dataset's rows");
+    d->starts[0] = 0;
+    for (size_t p = 0; p < b->piece_count; p++) {
+        place_piece(d, b->encoder, numbering, b->pieces[p]);
+        crs__piece_free(b->pieces[p]);
+        b->pieces[p] = NULL;
+    }
+    const size_t id_size = (size_t)d->stats.tokens * d->id_bytes;
     d->ids = shrink(d->ids, id_size);
-    d->starts = shrink(d->starts, (rows + 1) * sizeof *d->starts);
-    d->labels = shrink(d->labels, rows * sizeof *d->labels);
+    d->stats.distinct_tokens = numbering->distinct;
     d->stats.bytes = sizeof *d + id_size + (rows + 1) * sizeof *d->starts + rows * sizeof *d->labels;
     return CRS_OK;
+}
+
+static crs_status make(crs_dataset_builder *b, crs_dataset *d, crs_error *error) {
+    int64_t rows = 0, ids = 0;
+    if (b->shards[0].tally.rows > 0 && crs__builder_take(b, 0, b->piece_count) != CRS_OK)
+        return crs__fail_memory(error, b->shards[0].tally.size, "a dataset's rows");
+    for (size_t p = 0; p < b->piece_count; p++) {
+        rows += b->pieces[p]->rows;
+        ids += b->pieces[p]->ids;
+    }
+    if (rows == 0)
+        return crs__fail(error, CRS_ERR_FORMAT, "there are no rows", "give at least one labelled text");
+    crs__numbering numbering = {0};
+    if (b->made)
+        CRS_TRY(crs__numbering_make(b, rows, &numbering, error));
+    free_shards(b);
+    const crs_status status = place_pieces(b, &numbering, (size_t)rows, (size_t)ids, d, error);
+    crs__numbering_free(&numbering);
+    return status;
 }
 
 crs_status crs_dataset_builder_finish(crs_dataset_builder *b, crs_encoder **fitted, crs_dataset **dataset,
@@ -268,16 +198,19 @@ crs_status crs_dataset_builder_finish(crs_dataset_builder *b, crs_encoder **fitt
     *dataset = NULL;
     if (fitted)
         *fitted = NULL;
+    crs_dataset *made = calloc(1, sizeof *made);
     crs_status status = b->made && !fitted
                             ? crs__fail(error, CRS_ERR_ARGUMENT, "no place for the fitted encoder", "give one")
-                            : finish(b, error);
+                        : made ? make(b, made, error)
+                               : crs__fail_memory(error, sizeof *made, "a dataset");
     if (status == CRS_OK) {
-        *dataset = b->dataset;
-        b->dataset = NULL;
+        *dataset = made;
+        made = NULL;
         if (fitted)
             *fitted = b->made;
         b->made = NULL;
     }
+    crs_dataset_free(made);
     crs_dataset_builder_free(b);
     return status;
 }

@@ -61,7 +61,7 @@ static int is_integer(const char *label, size_t size, int64_t *value) {
 typedef struct sorted {
     int64_t key;
     const char *text;
-    uint32_t index;
+    uint32_t index, rank;
 } sorted;
 
 static int by_key_and_text(const void *a, const void *b) {
@@ -71,20 +71,20 @@ static int by_key_and_text(const void *a, const void *b) {
     return strcmp(x->text, y->text);
 }
 
-static int by_key_and_index(const void *a, const void *b) {
+static int by_key_and_rank(const void *a, const void *b) {
     const sorted *x = a, *y = b;
     if (x->key != y->key)
         return x->key < y->key ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
+    return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
-crs_status crs__encoder_take_labels(crs_encoder *encoder, const crs__counter *labels, int32_t *map) {
+crs_status crs__encoder_take_labels(crs_encoder *encoder, const crs__counter *labels, uint32_t *map) {
     sorted *order = calloc(labels->count + 1, sizeof *order);
     if (!order)
         return CRS_ERR_MEMORY;
     int integers = 1;
     for (size_t i = 0; i < labels->count; i++) {
-        order[i] = (sorted){0, crs__counter_text(labels, i), (uint32_t)i};
+        order[i] = (sorted){.text = crs__counter_text(labels, i), .index = (uint32_t)i};
         integers = integers && is_integer(order[i].text, labels->entries[i].size, &order[i].key);
     }
     for (size_t i = 0; !integers && i < labels->count; i++)
@@ -95,24 +95,42 @@ crs_status crs__encoder_take_labels(crs_encoder *encoder, const crs__counter *la
         const crs__counted *entry = &labels->entries[order[i].index];
         uint32_t class_;
         status = crs__counter_add(&encoder->labels, order[i].text, entry->size, entry->count, &class_);
-        map[order[i].index] = (int32_t)i;
+        map[order[i].index] = (uint32_t)i;
     }
     free(order);
     return status;
 }
 
-crs_status crs__encoder_take_tokens(crs_encoder *encoder, const crs__counter *tokens, const crs_config *config,
-                                    uint32_t *map) {
-    sorted *order = calloc(tokens->count + 1, sizeof *order);
+/* A count that is low enough: at least `room` tokens have it or a higher one, or all do that are to be kept. Those
+ * below need not be sorted, and most of a large vocabulary are. */
+static int64_t low_enough(const crs__counter *tokens, int64_t min_count, size_t room) {
+    enum { COUNTS = 1024 };
+    size_t having[COUNTS] = {0}, above = 0;
+    for (size_t i = 0; i < tokens->count; i++)
+        having[tokens->entries[i].count < COUNTS ? tokens->entries[i].count : COUNTS - 1]++;
+    int64_t count = COUNTS;
+    while (count > 1 && above < room)
+        above += having[--count];
+    return count > min_count ? count : min_count;
+}
+
+crs_status crs__encoder_take_tokens(crs_encoder *encoder, const crs__counter *tokens, const uint32_t *ranks,
+                                    const crs_config *config, uint32_t *map) {
+    const size_t room = (size_t)config->vocabulary - CRS_ID_FIRST;
+    const int64_t least = low_enough(tokens, config->min_count, room);
+    size_t kept = 0;
+    for (size_t i = 0; i < tokens->count; i++)
+        kept += tokens->entries[i].count >= least;
+    sorted *order = calloc(kept + 1, sizeof *order);
     if (!order)
         return CRS_ERR_MEMORY;
-    size_t kept = 0, room = (size_t)config->vocabulary - CRS_ID_FIRST;
+    kept = 0;
     for (size_t i = 0; i < tokens->count; i++) {
         map[i] = CRS_ID_OOV;
-        if (tokens->entries[i].count >= config->min_count)
-            order[kept++] = (sorted){-tokens->entries[i].count, NULL, (uint32_t)i};
+        if (tokens->entries[i].count >= least)
+            order[kept++] = (sorted){.key = -tokens->entries[i].count, .index = (uint32_t)i, .rank = ranks[i]};
     }
-    qsort(order, kept, sizeof *order, by_key_and_index);
+    qsort(order, kept, sizeof *order, by_key_and_rank);
     crs_status status = CRS_OK;
     for (size_t i = 0; i < kept && i < room && status == CRS_OK; i++) {
         const crs__counted *entry = &tokens->entries[order[i].index];

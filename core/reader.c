@@ -2,6 +2,7 @@
 #include "reader.h"
 
 #include "fail.h"
+#include "threads.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,7 @@ static crs_status open_rows(crs_reader *reader, const char *path, const crs_conf
         return crs__folder_open(path, &reader->rows, reader->note, error);
     crs__stream *stream;
     CRS_TRY(crs__stream_open(path, &stream, error));
+    crs__stream_threads(stream, crs__threads(config));
     crs_config known = *config;
     crs_status status = known.format == CRS_FORMAT_LINES ? CRS_OK : refuse_empty(stream, error);
     if (status == CRS_OK && known.format == CRS_FORMAT_AUTO)

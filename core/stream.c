@@ -1,7 +1,9 @@
 /* Decompression and line cutting. Uncompressed input is read directly, so that a line typed on a terminal is there at
- * once; compressed input, told by its first bytes, goes through libarchive. */
+ * once; compressed input, told by its first bytes, goes through libarchive, or a .bz2 of some size through threads. */
 #include "stream.h"
 
+#include "bunzip.h"
+#include "bzip.h"
 #include "fail.h"
 #include "utf8.h"
 
@@ -18,7 +20,9 @@ enum { BLOCK = 1 << 16 };
 
 struct crs__stream {
     int fd, started, ended;
-    struct archive *archive; /* NULL: uncompressed */
+    struct archive *archive; /* this, or bunzip; both NULL: uncompressed */
+    crs__bunzip *bunzip;
+    size_t threads;
     char *name, *line;
     size_t line_size, line_capacity;
     int64_t number;   /* of the last line given out */
@@ -49,6 +53,7 @@ crs_status crs__stream_open(const char *path, crs__stream **stream, crs_error *e
         return crs__fail_memory(error, sizeof *s, "reading a file");
     }
     s->fd = fd;
+    s->threads = 1;
     s->name = copy;
     *stream = s;
     return CRS_OK;
@@ -58,10 +63,15 @@ void crs__stream_close(crs__stream *s) {
     if (!s)
         return;
     archive_read_free(s->archive);
+    crs__bunzip_close(s->bunzip);
     close(s->fd);
     free(s->name);
     free(s->line);
     free(s);
+}
+
+void crs__stream_threads(crs__stream *s, size_t threads) {
+    s->threads = threads;
 }
 
 const char *crs__stream_name(const crs__stream *s) {
@@ -76,13 +86,16 @@ static crs_status fail_read(const crs__stream *s, int code, crs_error *error) {
                         "check the file and the disk", s->number > 0 ? " on after this line" : "", strerror(code));
 }
 
-static crs_status fail_archive(const crs__stream *s, crs_error *error) {
-    const char *why = archive_error_string(s->archive);
-    if (archive_errno(s->archive) == EINTR || archive_errno(s->archive) == EIO)
-        return fail_read(s, archive_errno(s->archive), error);
+static crs_status fail_damaged(const crs__stream *s, const char *why, crs_error *error) {
     return crs__fail_at(error, CRS_ERR_FORMAT, s->name, s->number, -1,
                         "the compressed data is damaged or cut off%s (%s)", "fetch or compress the file again",
                         s->number > 0 ? " after this line" : "", why ? why : "no reason given");
+}
+
+static crs_status fail_archive(const crs__stream *s, crs_error *error) {
+    if (archive_errno(s->archive) == EINTR || archive_errno(s->archive) == EIO)
+        return fail_read(s, archive_errno(s->archive), error);
+    return fail_damaged(s, archive_error_string(s->archive), error);
 }
 
 /* libarchive's source of compressed bytes. */
@@ -132,9 +145,12 @@ static crs_status fill(crs__stream *s, crs_error *error) {
         s->at = s->ready = 0;
     char *to = s->block + s->ready;
     size_t room = BLOCK - s->ready;
-    ssize_t got = s->archive ? (ssize_t)archive_read_data(s->archive, to, room) : read(s->fd, to, room);
+    const char *why = NULL;
+    ssize_t got = s->bunzip    ? crs__bunzip_read(s->bunzip, to, room, &why)
+                  : s->archive ? (ssize_t)archive_read_data(s->archive, to, room)
+                               : read(s->fd, to, room);
     if (got < 0)
-        return s->archive ? fail_archive(s, error) : fail_read(s, errno, error);
+        return why ? fail_damaged(s, why, error) : s->archive ? fail_archive(s, error) : fail_read(s, errno, error);
     s->ended = got == 0;
     s->ready += (size_t)got;
     return CRS_OK;
@@ -152,13 +168,27 @@ static int is_compressed(const char *bytes, size_t size) {
     return 0;
 }
 
+/* Several threads for a .bz2 that is more than a block long; libarchive for all else. */
+static crs_status start_decompression(crs__stream *s, crs_error *error) {
+    while (s->threads > 1 && s->ready < BLOCK && !s->ended)
+        CRS_TRY(fill(s, error));
+    const int parallel =
+        s->threads > 1 && s->ready == BLOCK && crs__bzip_begins((const unsigned char *)s->block, s->ready);
+    s->bunzip = parallel ? crs__bunzip_open(s->fd, s->block, s->ready, s->threads) : NULL;
+    s->ended = 0; /* what is decompressed has not */
+    if (!s->bunzip)
+        return start_archive(s, error);
+    s->ready = 0;
+    return CRS_OK;
+}
+
 static crs_status start(crs__stream *s, crs_error *error) {
     s->started = 1;
     int compressed;
     while ((compressed = is_compressed(s->block, s->ready)) < 0 && !s->ended)
         CRS_TRY(fill(s, error));
     if (compressed > 0)
-        CRS_TRY(start_archive(s, error));
+        CRS_TRY(start_decompression(s, error));
     if (s->ready == 0 && !s->ended)
         CRS_TRY(fill(s, error));
     while (s->ready > 0 && s->ready < 3 && s->block[0] == '\xef' && !s->ended)

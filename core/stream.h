@@ -1,5 +1,6 @@
 /* A file or standard input as lines, or as bytes: decompressed where it is compressed; lines are cut at newlines and
- * checked to be UTF-8. Memory is bounded whatever the input: two blocks, and one line of at most CRS__LINE_MAX bytes.
+ * checked to be UTF-8. Memory is bounded whatever the input: two blocks, one line of at most CRS__LINE_MAX bytes, and
+ * of .bz2 what its threads work on.
  */
 #ifndef CRS_STREAM_H
 #define CRS_STREAM_H
@@ -21,6 +22,9 @@ typedef struct crs__line {
 /* path "-" is standard input. Opens, but reads nothing yet. */
 crs_status crs__stream_open(const char *path, crs__stream **stream, crs_error *error);
 void crs__stream_close(crs__stream *stream);
+
+/* How many threads may decompress; 1 unless said before the first byte is taken. */
+void crs__stream_threads(crs__stream *stream, size_t threads);
 
 /* What errors call the input. */
 const char *crs__stream_name(const crs__stream *stream);

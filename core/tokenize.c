@@ -98,11 +98,15 @@ static crs_status fold_plain(crs__tokens *tokens, const crs__tokenizer *t, const
     if (reserve(tokens, size + size / 2 + 4) != CRS_OK)
         return CRS_ERR_MEMORY;
     for (size_t at = 0; at < size;) {
-        unsigned char byte = (unsigned char)text[at];
-        if (byte < 128 && !is_collapsing(t)) {
-            tokens->text[tokens->size++] = (char)t->ascii[byte];
-            at++;
-            continue;
+        if (!is_collapsing(t)) {
+            const size_t run = crs__ascii_run(text + at, size - at);
+            char *to = tokens->text + tokens->size;
+            for (size_t i = 0; i < run; i++)
+                to[i] = (char)t->ascii[(unsigned char)text[at + i]];
+            tokens->size += run;
+            at += run;
+            if (at == size)
+                break;
         }
         utf8proc_int32_t code;
         at += (size_t)utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(size - at), &code);
@@ -149,11 +153,7 @@ static crs_status fold_composing(crs__tokens *tokens, const crs__tokenizer *t, c
 }
 
 static int is_plain_text(const char *text, size_t size) {
-    for (size_t at = 0; at < size;) {
-        if ((unsigned char)text[at] < 128) {
-            at++;
-            continue;
-        }
+    for (size_t at = crs__ascii_run(text, size); at < size; at += crs__ascii_run(text + at, size - at)) {
         utf8proc_int32_t code;
         at += (size_t)utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(size - at), &code);
         if (!is_plain(code))

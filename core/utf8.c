@@ -4,8 +4,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* Bytes at the start of text that are ASCII and not NUL. */
-static size_t ascii_run(const char *text, size_t size) {
+size_t crs__ascii_run(const char *text, size_t size) {
     size_t at = 0;
     for (; at + 8 <= size; at += 8) {
         uint64_t word;
@@ -22,7 +21,7 @@ static size_t ascii_run(const char *text, size_t size) {
 size_t crs__utf8_check(const char *text, size_t size) {
     size_t at = 0;
     for (;;) {
-        at += ascii_run(text + at, size - at);
+        at += crs__ascii_run(text + at, size - at);
         if (at == size || text[at] == 0)
             return at;
         utf8proc_int32_t code;

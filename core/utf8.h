@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Bytes at the start of text that are ASCII and not NUL. */
+size_t crs__ascii_run(const char *text, size_t size);
+
 /* Offset of the first byte that is NUL or no valid UTF-8; size where there is none. */
 size_t crs__utf8_check(const char *text, size_t size);
 

@@ -161,20 +161,52 @@ TEST(Train, JsonIsOneObjectWithTheHistory) {
     EXPECT_TRUE(json_is_object(json_object_get(object.get(), "validation")));
 }
 
+// The files differ in the settings they note, so the weights are compared, which stand at the end.
+std::string weights_of(const std::string &path) {
+    std::string bytes = read_file(path);
+    uint64_t header;
+    memcpy(&header, bytes.data(), sizeof header);
+    return bytes.substr(8 + header);
+}
+
 TEST(Train, SameSeedSameBitsWhateverTheThreads) {
     Folder folder;
     ASSERT_EQ(train(phrases, folder / "a.safetensors", {"--epochs", "5"}).status, 0);
     ASSERT_EQ(train(phrases, folder / "b.safetensors", {"--epochs", "5", "--threads", "3"}).status, 0);
     ASSERT_EQ(train(phrases, folder / "c.safetensors", {"--epochs", "5", "--seed", "3"}).status, 0);
-    // The files differ in the number of threads they note, so the weights are compared, which stand at the end.
-    auto weights = [&](const char *name) {
-        std::string bytes = read_file(folder / name);
-        uint64_t header;
-        memcpy(&header, bytes.data(), sizeof header);
-        return bytes.substr(8 + header);
+    EXPECT_TRUE(weights_of(folder / "a.safetensors") == weights_of(folder / "b.safetensors"));
+    EXPECT_FALSE(weights_of(folder / "a.safetensors") == weights_of(folder / "c.safetensors"));
+}
+
+TEST(Train, CacheIsWrittenThenTakenAndChangesNoBit) {
+    Folder folder;
+    auto run = [&](const char *model, const std::string &cache) {
+        std::vector<std::string> arguments = train_arguments(
+            phrases, folder / model, {"--epochs", "2", "--validation-file", phrases_test, "--overwrite"});
+        arguments.erase(std::find(arguments.begin(), arguments.end(), "--quiet"));
+        if (!cache.empty())
+            arguments.insert(arguments.end(), {"--cache", cache});
+        return carousel(arguments);
     };
-    EXPECT_TRUE(weights("a.safetensors") == weights("b.safetensors"));
-    EXPECT_FALSE(weights("a.safetensors") == weights("c.safetensors"));
+    Result plain = run("m.safetensors", "");
+    ASSERT_EQ(plain.status, 0) << plain.err;
+    EXPECT_FALSE(has(plain.err, "cache"));
+    const std::string model = weights_of(folder / "m.safetensors");
+    Result first = run("m.safetensors", folder / "cache");
+    ASSERT_EQ(first.status, 0) << first.err;
+    EXPECT_TRUE(has(first.err, "wrote the cache " + (folder / "cache/train.tsv."))) << first.err;
+    EXPECT_TRUE(has(first.err, "wrote the cache " + (folder / "cache/test.tsv."))) << first.err;
+    EXPECT_TRUE(weights_of(folder / "m.safetensors") == model);
+    Result second = run("m.safetensors", folder / "cache");
+    ASSERT_EQ(second.status, 0) << second.err;
+    EXPECT_TRUE(has(second.err, "taken from the cache " + (folder / "cache/train.tsv."))) << second.err;
+    EXPECT_TRUE(has(second.err, "taken from the cache " + (folder / "cache/test.tsv."))) << second.err;
+    EXPECT_TRUE(weights_of(folder / "m.safetensors") == model);
+    // A folder that cannot be made is told, and does no harm.
+    Result without = run("m.safetensors", folder / "m.safetensors/below");
+    ASSERT_EQ(without.status, 0) << without.err;
+    EXPECT_TRUE(has(without.err, "no cache: ")) << without.err;
+    EXPECT_TRUE(weights_of(folder / "m.safetensors") == model);
 }
 
 TEST(Train, ReadsStandardInputAndFormats) {

@@ -1,77 +1,10 @@
 // Datasets: vocabulary by count, ids put in order and narrowed, cutting, class order, what is counted, and what is
 // refused.
-#include "text_files.hpp"
-
-#include <memory>
+#include "datasets.hpp"
 
 namespace {
 
-using crs_test::config_of;
-using crs_test::expect_error;
-using crs_test::Folder;
-using Ids = std::vector<int32_t>;
-
-struct Made {
-    crs_status status = CRS_OK;
-    crs_error error = {};
-    std::unique_ptr<crs_encoder, void (*)(crs_encoder *)> encoder{nullptr, crs_encoder_free};
-    std::unique_ptr<crs_dataset, void (*)(crs_dataset *)> data{nullptr, crs_dataset_free};
-
-    Ids ids(int64_t row) const {
-        Ids all(static_cast<size_t>(crs_dataset_length(data.get(), row)));
-        crs_dataset_ids(data.get(), row, all.data());
-        return all;
-    }
-    const crs_dataset_stats &stats() const {
-        return *crs_dataset_statistics(data.get());
-    }
-};
-
-using Pairs = std::vector<std::pair<std::string, std::string>>; // label, text
-
-Made build(const Pairs &rows, const crs_config &config, const crs_encoder *encoder = nullptr) {
-    Made made;
-    crs_dataset_builder *builder;
-    EXPECT_EQ(crs_dataset_builder_create(&config, encoder, &builder), CRS_OK);
-    for (const auto &[label, text] : rows) {
-        made.status =
-            crs_dataset_builder_add(builder, text.data(), text.size(), label.data(), label.size(), &made.error);
-        if (made.status != CRS_OK) {
-            crs_dataset_builder_free(builder);
-            return made;
-        }
-    }
-    crs_encoder *fitted;
-    crs_dataset *data;
-    made.status = crs_dataset_builder_finish(builder, &fitted, &data, &made.error);
-    made.encoder.reset(fitted);
-    made.data.reset(data);
-    return made;
-}
-
-Made read(const std::string &path, const crs_config &config, const crs_encoder *encoder = nullptr) {
-    Made made;
-    crs_encoder *fitted;
-    crs_dataset *data;
-    made.status = crs_dataset_read(path.c_str(), &config, encoder, &fitted, &data, &made.error);
-    made.encoder.reset(fitted);
-    made.data.reset(data);
-    return made;
-}
-
-std::vector<std::string> tokens_of(const Made &made) {
-    std::vector<std::string> tokens;
-    for (int64_t id = CRS_ID_FIRST; id < crs_encoder_vocabulary(made.encoder.get()); id++)
-        tokens.emplace_back(crs_encoder_token(made.encoder.get(), id));
-    return tokens;
-}
-
-std::vector<std::string> labels_of(const Made &made) {
-    std::vector<std::string> labels;
-    for (int64_t k = 0; k < crs_encoder_classes(made.encoder.get()); k++)
-        labels.emplace_back(crs_encoder_label(made.encoder.get(), k));
-    return labels;
-}
+using namespace crs_test;
 
 // Counts: d 4, b 3, a 2, c 2 (a is seen before c), e 1.
 const Pairs five = {{"n", "a b c d"}, {"p", "d d b e"}, {"n", "a b c d"}};
@@ -270,6 +203,105 @@ TEST(Dataset, FromAFile) {
     config = config_of();
     config.length = 0;
     EXPECT_EQ(read(folder.at("one.tsv"), config).status, CRS_ERR_CONFIG);
+}
+
+// ---- several threads ----
+
+TEST(Threads, AnyNumberGivesTheSameDataset) {
+    Folder folder;
+    const std::string path = folder.write("a.ft.txt", many_rows(20000, 1));
+    ASSERT_GT(std::filesystem::file_size(path), 3U << 20) << "several parcels";
+    for (int oov : {CRS_OOV_KEEP, CRS_OOV_DROP}) {
+        crs_config config = config_of();
+        config.threads = 1;
+        config.length = 20;
+        config.vocabulary = 9000;
+        config.oov = oov;
+        const Made one = read(path, config);
+        ASSERT_EQ(one.status, CRS_OK) << one.error.what;
+        EXPECT_EQ(one.stats().rows, 20000);
+        EXPECT_GT(one.stats().oov_tokens, 1000);
+        const Made encoded = read(path, config, one.encoder.get());
+        for (int64_t threads : {2, 3, 7, 0}) {
+            SCOPED_TRACE(threads);
+            config.threads = threads;
+            expect_same(one, read(path, config));
+            expect_same(encoded, read(path, config, one.encoder.get()));
+        }
+        config.rows = 12345;
+        config.threads = 1;
+        const Made bounded = read(path, config);
+        EXPECT_EQ(bounded.stats().rows, 12345);
+        config.threads = 3;
+        expect_same(bounded, read(path, config));
+    }
+}
+
+// Whichever thread meets its error first, the one that stands first in the file is given.
+TEST(Threads, TheFirstErrorIsGiven) {
+    Folder folder;
+    const Made fitted = build({{"0x", "a"}, {"1x", "b"}, {"2x", "c"}, {"3x", "d"}, {"4x", "e"}}, config_of());
+    const std::string good = many_rows(8000, 2);
+    const std::string unknown = "__label__who a b\n", broken = "no label\n";
+    for (int64_t threads : {1, 2, 5}) {
+        SCOPED_TRACE(threads);
+        crs_config config = config_of();
+        config.threads = threads;
+        for (int round = 0; round < 5; round++) {
+            Made made =
+                read(folder.write("a.ft.txt", good + unknown + good + unknown + broken), config, fitted.encoder.get());
+            expect_error(made.error, made.status, CRS_ERR_FORMAT, 8001, "unknown label \"who\"");
+            EXPECT_EQ(std::string(made.error.file), folder.at("a.ft.txt"));
+            made = read(folder.write("a.ft.txt", good + "__label__0x a\n" + broken + unknown), config,
+                        fitted.encoder.get());
+            expect_error(made.error, made.status, CRS_ERR_FORMAT, 8002, "does not start with __label__");
+            made = read(folder.write("a.ft.txt", "__label__0x a\n" + unknown + broken), config, fitted.encoder.get());
+            expect_error(made.error, made.status, CRS_ERR_FORMAT, 2, "unknown label \"who\"");
+        }
+        config.skip_bad = 1;
+        const Made made =
+            read(folder.write("a.ft.txt", good + unknown + good + broken + unknown), config, fitted.encoder.get());
+        ASSERT_EQ(made.status, CRS_OK) << made.error.what;
+        EXPECT_EQ(made.stats().rows, 16000);
+        EXPECT_EQ(made.stats().skipped, 3);
+    }
+}
+
+TEST(Threads, ErrorsInAFolderNameTheFileWithin) {
+    Folder folder;
+    folder.write("d/a/1", "x y");
+    folder.write("d/b/1", "x z");
+    folder.write("d/c/1", "x z");
+    const Made fitted = build({{"a", "x"}, {"b", "y"}}, config_of());
+    for (int64_t threads : {1, 2}) {
+        crs_config config = config_of();
+        config.threads = threads;
+        const Made made = read(folder.at("d"), config, fitted.encoder.get());
+        expect_error(made.error, made.status, CRS_ERR_FORMAT, 1, "unknown label \"c\"");
+        EXPECT_EQ(std::string(made.error.file), folder.at("d/c/1"));
+    }
+}
+
+TEST(Threads, RowsInMemoryMakeTheSameDatasetAsAFile) {
+    Folder folder;
+    const std::string path = folder.write("a.ft.txt", many_rows(20000, 3));
+    crs_config config = config_of();
+    config.threads = 2;
+    const Made file = read(path, config);
+    crs_reader *reader;
+    crs_error error;
+    ASSERT_EQ(crs_reader_open(path.c_str(), &config, &reader, &error), CRS_OK);
+    Pairs rows;
+    crs_row row;
+    for (int end = 0; crs_reader_next(reader, &row, &end, &error) == CRS_OK && !end;)
+        rows.emplace_back(std::string(row.label, row.label_size), std::string(row.text, row.text_size));
+    crs_reader_close(reader);
+    Made memory = build(rows, config);
+    ASSERT_EQ(memory.stats().rows, 20000);
+    ASSERT_EQ(memory.stats().tokens, file.stats().tokens);
+    EXPECT_EQ(tokens_of(memory), tokens_of(file));
+    for (int64_t r = 0; r < 20000; r++)
+        ASSERT_EQ(memory.ids(r), file.ids(r)) << r;
 }
 
 } // namespace

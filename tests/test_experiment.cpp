@@ -409,8 +409,8 @@ TEST(Options, OfOneRowLeaveTheOthersFinished) {
     EXPECT_EQ(results.at(0).at("seeds"), "2");
     EXPECT_EQ(results.at(1).at("seeds_finished"), "3");
     EXPECT_EQ(results.at(2).at("seeds_finished"), "0");
-    // Results do not depend on the number of threads.
-    Result again = x.run({"--no-curves", "--only", "a", "--backend", "cpu", "--threads", "2"});
+    // Results do not depend on the number of threads, nor on a cache.
+    Result again = x.run({"--no-curves", "--only", "a", "--backend", "cpu", "--threads", "2", "--cache", "none"});
     EXPECT_EQ(count_of(again.err, "epoch 1 "), 0U) << again.err;
 }
 

@@ -4,6 +4,7 @@
 
 extern "C" {
 #include "../core/counter.h"
+#include "../core/hash.h"
 #include "../core/tokenize.h"
 #include "../core/utf8.h"
 }
@@ -12,6 +13,7 @@ extern "C" {
 
 #include <memory>
 #include <random>
+#include <set>
 
 namespace {
 
@@ -287,6 +289,69 @@ TEST(Counter, NumbersAndCountsEveryString) {
     EXPECT_EQ(crs__counter_find(&counter, "t5000", 5), -1);
     EXPECT_EQ(counter.count, static_cast<size_t>(distinct));
     crs__counter_clear(&counter);
+}
+
+// Strings of 0 to 40 bytes that differ in one byte: wherever it is, they are told apart, by hash and by comparison.
+TEST(Counter, TellsStringsApartThatDifferInOneByte) {
+    crs__counter counter = {};
+    std::vector<std::string> strings;
+    for (size_t size = 0; size <= 40; size++) {
+        strings.emplace_back(size, 'a');
+        for (size_t at = 0; at < size; at++)
+            for (char byte : {'b', '\x80'}) {
+                strings.emplace_back(size, 'a');
+                strings.back()[at] = byte;
+            }
+    }
+    std::set<uint64_t> hashes;
+    for (size_t i = 0; i < strings.size(); i++) {
+        uint32_t index;
+        ASSERT_EQ(crs__counter_add(&counter, strings[i].data(), strings[i].size(), 1, &index), CRS_OK);
+        ASSERT_EQ(index, i) << strings[i];
+        hashes.insert(crs__hash(strings[i].data(), strings[i].size(), 0));
+        hashes.insert(crs__hash(strings[i].data(), strings[i].size(), 1));
+    }
+    EXPECT_EQ(hashes.size(), 2 * strings.size());
+    for (size_t i = 0; i < strings.size(); i++)
+        ASSERT_EQ(crs__counter_find(&counter, strings[i].data(), strings[i].size()), static_cast<int64_t>(i));
+    crs__counter_clear(&counter);
+}
+
+TEST(Counter, ManyAtATimeAreCountedAsOneByOne) {
+    std::mt19937 random(11);
+    crs__counter one = {};
+    crs__counter many = {};
+    int64_t absent = 0;
+    crs__counter_find_all(&one, nullptr, 0, nullptr);
+    const crs__word word = {"x", 1};
+    crs__counter_find_all(&one, &word, 1, &absent);
+    EXPECT_EQ(absent, -1);
+    for (int round = 0; round < 200; round++) {
+        std::vector<std::string> strings;
+        for (size_t i = random() % 150; i > 0; i--) // what is new, and new twice in one group, as well as what is known
+            strings.push_back("some" + std::to_string(random() % (1 + random() % 20000)));
+        std::vector<crs__word> words;
+        for (const std::string &string : strings)
+            words.push_back({string.data(), string.size()});
+        std::vector<uint32_t> indices(words.size());
+        ASSERT_EQ(crs__counter_add_all(&many, words.data(), words.size(), nullptr, indices.data()), CRS_OK);
+        std::vector<int64_t> found(words.size());
+        crs__counter_find_all(&many, words.data(), words.size(), found.data());
+        for (size_t i = 0; i < words.size(); i++) {
+            uint32_t index;
+            ASSERT_EQ(crs__counter_add(&one, words[i].text, words[i].size, 1, &index), CRS_OK);
+            ASSERT_EQ(indices[i], index);
+            ASSERT_EQ(found[i], index);
+        }
+    }
+    ASSERT_EQ(many.count, one.count);
+    EXPECT_GT(many.count, 5000U);
+    for (size_t i = 0; i < one.count; i++) {
+        ASSERT_EQ(many.entries[i].count, one.entries[i].count);
+        ASSERT_STREQ(crs__counter_text(&many, i), crs__counter_text(&one, i));
+    }
+    crs__counter_clear(&one);
+    crs__counter_clear(&many);
 }
 
 // ---- the encoder's JSON ----

@@ -10,8 +10,8 @@
 set -euo pipefail
 
 modules=(libutf8proc libarchive jansson openblas)
-libraries=(utf8proc archive jansson openblas csv)
-header_packages=(libutf8proc-dev libarchive-dev libcsv-dev libjansson-dev libgtest-dev)
+libraries=(utf8proc archive bz2 jansson openblas csv)
+header_packages=(libutf8proc-dev libarchive-dev libbz2-dev libcsv-dev libjansson-dev libgtest-dev)
 most_bytes=$((40 << 20))
 
 stop() { echo "gpu-libraries.sh: $*" >&2 && exit 1; }

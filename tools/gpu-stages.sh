@@ -65,6 +65,7 @@ find_requirements() {
     missing+=("then libutf8proc-dev libarchive-dev libjansson-dev libopenblas-dev, unless they are there")
   fi
   if command -v c++ >/dev/null; then
+    has_header bzlib.h || need libbz2 libbz2-dev
     has_header csv.h || need libcsv libcsv-dev
     has_header gtest/gtest.h || need GoogleTest libgtest-dev
   fi

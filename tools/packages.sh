@@ -3,7 +3,7 @@
 # Says what it installs and does nothing where nothing is missing.
 set -euo pipefail
 
-packages=(cmake ninja-build gcc libc6-dev pkg-config libopenblas-dev libutf8proc-dev libarchive-dev libcsv-dev libjansson-dev libinih-dev
+packages=(cmake ninja-build gcc libc6-dev pkg-config libopenblas-dev libutf8proc-dev libarchive-dev libbz2-dev libcsv-dev libjansson-dev libinih-dev
   gnuplot-nox fonts-dejavu-core)
 case ${1:-} in
 build | test) ;;

@@ -56,9 +56,12 @@ void report_dataset(const invocation *in, const crs_config *config, const char *
     format_count(s->rows, rows);
     format_count(s->tokens, tokens);
     int64_t all = s->tokens + (config->oov == CRS_OOV_DROP ? s->oov_tokens : 0);
-    say(in, "%s %s: %s rows, %s tokens (mean %.1f, longest %lld), %.1f%% out of vocabulary, %.1f MiB in memory", what,
-        path, rows, tokens, (double)s->tokens / (double)(s->rows > 0 ? s->rows : 1), (long long)s->longest,
-        100.0 * (double)s->oov_tokens / (double)(all > 0 ? all : 1), (double)s->bytes / 1048576.0);
+    say(in, "%s %s: %s rows, %s tokens (mean %.1f, longest %lld), %.1f%% out of vocabulary, %.1f MiB %s", what, path,
+        rows, tokens, (double)s->tokens / (double)(s->rows > 0 ? s->rows : 1), (long long)s->longest,
+        100.0 * (double)s->oov_tokens / (double)(all > 0 ? all : 1), (double)s->bytes / 1048576.0,
+        s->mapped ? "mapped from the cache" : "in memory");
+    if (s->cache[0])
+        say(in, "  %s", s->cache);
     if (s->note[0])
         say(in, "  read as %s", s->note);
     if (s->cut_rows > 0)

@@ -83,6 +83,7 @@ typedef struct crs_config {
     char lstm[32]; /* variant of the recurrent kernels */
     int precision; /* crs_precision of ops.h */
     int64_t threads;
+    char cache[256]; /* folder to keep encoded data in; "": none */
 } crs_config;
 
 typedef enum crs_setting_kind {

@@ -74,8 +74,10 @@ typedef struct crs_dataset_stats {
     int64_t empty_rows;      /* rows without a token */
     int64_t distinct_tokens; /* before the vocabulary was cut (fitting only) */
     int64_t longest;         /* most ids in a row */
-    size_t bytes;            /* memory the dataset holds */
+    size_t bytes;            /* memory the dataset holds, or, if it is mapped, the size of the file */
+    int mapped;              /* 1: it is a mapped file, whose pages the system loads and drops as it sees fit */
     char note[192];          /* crs_reader_note of the file read, or "" */
+    char cache[512];         /* what came of config's `cache`, as one line, or "" */
 } crs_dataset_stats;
 
 /* From rows in memory: create, add, finish. With encoder NULL the vocabulary and the labels are fitted on the rows
@@ -92,7 +94,9 @@ crs_status crs_dataset_builder_finish(crs_dataset_builder *builder, crs_encoder 
                                       crs_error *error);
 void crs_dataset_builder_free(crs_dataset_builder *builder);
 
-/* From a file, by the reader. encoder as above; where it is NULL, config's `rows` bounds the rows. */
+/* From a file, by the reader. encoder as above; where it is NULL, config's `rows` bounds the rows. With config's
+ * `cache` set to a folder, what was read is kept there and mapped, and the same data with the same settings is not read
+ * again; a cache that does not hold is made again, and one that cannot be written is done without. */
 crs_status crs_dataset_read(const char *path, const crs_config *config, const crs_encoder *encoder,
                             crs_encoder **fitted, crs_dataset **dataset, crs_error *error);
 
