@@ -85,13 +85,22 @@ static void write_numbers(crs_backend *backend, const network_case *c, network *
     free(gradients);
 }
 
+void network_write_weights(crs_backend *backend, const network *n, const char *path) {
+    FILE *file = numbers_open(path);
+    double *weights = host_memory((size_t)crs_model_parameters(n->model), sizeof *weights);
+    check(backend, crs_model_get_parameters(n->model, weights), "the weights");
+    write_tensors(file, "", n->model, weights, 1);
+    numbers_close(file, path);
+    free(weights);
+}
+
 /* ---- the network ---- */
 
 /* Every weight off its usual first value, biases too: one that went astray on the other side has to show. */
 static void shift_weights(crs_backend *backend, const network_case *c, network *n) {
     const size_t count = (size_t)crs_model_parameters(n->model), trainable = (size_t)crs_model_trainable(n->model);
     double *weights = host_memory(count, sizeof *weights);
-    float *shifts = draw_uniforms(trainable, 0.05, (uint64_t)c->seed << 8);
+    float *shifts = draw_uniforms(trainable, 0.02, (uint64_t)c->seed << 8);
     check(backend, crs_model_get_parameters(n->model, weights), "the weights");
     for (size_t i = 0; i < trainable; i++)
         weights[i] += (double)shifts[i];
@@ -102,8 +111,8 @@ static void shift_weights(crs_backend *backend, const network_case *c, network *
 
 void network_open(crs_backend *backend, const network_case *c, network *n) {
     const crs_model_task task = {.vocabulary = c->V, .classes = 2, .length = c->T, .seed = (uint64_t)c->seed};
-    /* An epsilon that is nothing beside any gradient here, as its place differs from library to library. */
-    const crs_training training = {.optimizer = {.kind = CRS_RMSPROP, .rho = 0.9, .epsilon = 1e-16},
+    /* An epsilon that is nothing beside a gradient, as its place differs from library to library. */
+    const crs_training training = {.optimizer = {.kind = CRS_RMSPROP, .rho = 0.9, .epsilon = 1e-30},
                                    .schedule = {.kind = CRS_CONSTANT, .base_lr = 1e-3, .every = 1, .total = 1}};
     crs_error error;
     if (crs_model_create(c->line, &task, backend, &n->model, &error) != CRS_OK ||

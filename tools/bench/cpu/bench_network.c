@@ -4,6 +4,7 @@
  *     bench_network --threads 2
  *     network T=128 B=128 V=8192 batches=4 numbers=FILE : embedding 32 | lstm 32 seq | lstm 32 | dense 1
  *     losses COUNT            of so many training steps
+ *     weights FILE            as they are now
  *     train MILLISECONDS      training steps, at least so long
  *     predict MILLISECONDS    predictions of a batch
  *     sentences T=20 B=16 V=8192 numbers=FILE : LINE
@@ -118,6 +119,11 @@ static void answer_losses(side *s, const char *words) {
     printf("]}\n");
 }
 
+static void answer_weights(side *s, const char *path) {
+    network_write_weights(s->backend, &s->network, path);
+    printf("{}\n");
+}
+
 /* The texts have nothing in them that JSON would want escaped. */
 static void answer_sentences(side *s, char *words) {
     const network_case c = parse_case(words);
@@ -127,7 +133,7 @@ static void answer_sentences(side *s, char *words) {
     printf("{\"sentences\": [");
     for (int64_t i = 0; i < s->sentences.count; i++) {
         sentences_predict(&s->sentences);
-        printf("%s[\"%s\", %.9g]", i ? ", " : "", s->sentences.texts[i], (double)s->sentences.probabilities[1]);
+        printf("%s[\"%s\", %.9g]", i ? ", " : "", s->sentences.texts[i], (double)s->sentences.logit);
     }
     printf("]}\n");
 }
@@ -162,6 +168,8 @@ static void answer(side *s, char *line) {
         need(s->network.model, "network");
         if (strcmp(line, "losses") == 0)
             answer_losses(s, words);
+        else if (strcmp(line, "weights") == 0)
+            answer_weights(s, words);
         else if (strcmp(line, "train") == 0)
             measure(s, call_train, words);
         else if (strcmp(line, "predict") == 0)

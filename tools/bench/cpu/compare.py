@@ -4,8 +4,8 @@
     compare.py --program BUILD/bench_network [--threads 2 1] [--only WORD...] [--out FILE.md]
 
 run.sh builds the program, gets the others and calls this. Before a case is timed, every side computes logits, loss, all
-gradients and the losses of some training steps (Keras: without the gradients, onnxruntime: logits alone); a side whose
-numbers differ from Carousel's is refused for that case and the exit status is 1. Exit status 2: it could not be run.
+gradients, and the losses of some training steps and what they make of the weights (Keras: without the gradients; for
+predictions: logits alone); a side whose numbers differ from Carousel's is refused for that case and the exit status is 1. Exit status 2: it could not be run.
 
 A round measures every side once, each beginning in turn, and the machine's multiply-adds besides. What is told is the
 median of the rounds' ratios with the smallest and the largest, by the clock and by the processor time of the process,
@@ -106,7 +106,7 @@ def run_round(number, ours, sides, case, options):
 
 def run_case(case, ours, theirs, options):
     with tempfile.TemporaryDirectory() as folder:
-        case["numbers"] = os.path.join(folder, "numbers")
+        case |= {"numbers": os.path.join(folder, "numbers"), "trained": os.path.join(folder, "trained")}
         told, sides, ways, refused = prepare(ours, theirs, case)
     for side in sides:
         side.measure(case, options.milliseconds / 4)

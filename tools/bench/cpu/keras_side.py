@@ -34,22 +34,23 @@ class Way:
                         for x, y in zip(ids, labels)]
         self.restart()
 
-    def load(self):
-        """Kernels are [inputs, outputs] here."""
+    def named_weights(self):
+        """Carousel's name, the weight, and whether it is turned: kernels are [inputs, outputs] here."""
+        kinds = {1: ["weight"], 2: ["weight", "bias"], 3: ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0"]}
         for index, layer in enumerate(self.model.layers):
-            name = f"layers.{index}."
-            kinds = {1: ["weight"], 2: ["weight", "bias"], 3: ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0"]}
-            weights = []
-            for kind, old in zip(kinds[len(layer.weights)], layer.weights, strict=True):
-                value = self.numbers[name + kind]
-                turn = len(old.shape) == 2 and len(layer.weights) > 1
-                weights.append(value.reshape(tuple(old.shape)[::-1]).T if turn else value.reshape(tuple(old.shape)))
-            layer.set_weights(weights)
+            for kind, weight in zip(kinds[len(layer.weights)], layer.weights, strict=True):
+                yield f"layers.{index}.{kind}", weight, len(weight.shape) == 2 and len(layer.weights) > 1
+
+    def load(self):
+        for name, weight, turned in self.named_weights():
+            shape = tuple(weight.shape)
+            value = self.numbers[name]
+            weight.assign(value.reshape(shape[::-1]).T if turned else value.reshape(shape))
 
     def restart(self):
         self.load()
         self.next = 0
-        self.model.compile(optimizer=keras.optimizers.RMSprop(1e-3, rho=0.9, epsilon=1e-16),
+        self.model.compile(optimizer=keras.optimizers.RMSprop(1e-3, rho=0.9, epsilon=1e-30),
                            loss=keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=self.compiled)
 
     def batch(self):
@@ -63,16 +64,20 @@ class Way:
     def predict(self):
         return self.model.predict_on_batch(self.batch()[0])
 
-    def check(self, losses):
-        """Errors of the logits, and of the losses of the first training steps, which no gradient that is wrong would
-        leave alone."""
+    def check(self, case):
+        """Errors of the logits, and of what the first training steps make of the weights, which no gradient that is
+        wrong would leave alone."""
         error = checking.compare("the logits", self.predict(), self.numbers["logits"])
         self.restart()
         told = []
-        for _ in losses:  # train_on_batch tells the mean of all losses since the metrics were last reset
+        for _ in case["losses"]:  # train_on_batch tells the mean of all losses since the metrics were last reset
             self.model.reset_metrics()
             told.append(float(self.train()))
-        return error, checking.compare_losses(told, losses)
+        weights = {name: keras.ops.convert_to_numpy(weight).T if turned else keras.ops.convert_to_numpy(weight)
+                   for name, weight, turned in self.named_weights()}
+        drift = checking.compare_training(told, weights, case, self.numbers)
+        self.restart()
+        return error, drift
 
 
 def ways(case, numbers):

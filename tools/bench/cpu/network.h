@@ -30,9 +30,10 @@ typedef struct network {
 double network_flops(const crs_model *model, int64_t T, int64_t B, int64_t live);
 
 void network_open(crs_backend *backend, const network_case *c, network *n);
-void network_train(crs_backend *backend, network *n);   /* one step on the next batch */
-void network_predict(crs_backend *backend, network *n); /* of the next batch */
-double network_loss(crs_backend *backend, network *n);  /* mean since it was last asked for */
+void network_train(crs_backend *backend, network *n);                                 /* one step on the next batch */
+void network_predict(crs_backend *backend, network *n);                               /* of the next batch */
+void network_write_weights(crs_backend *backend, const network *n, const char *path); /* those that are trained */
+double network_loss(crs_backend *backend, network *n); /* mean since it was last asked for */
 void network_close(network *n);
 
 /* A classifier of texts: its sentences, what it makes of them, and the encoder's words. */
@@ -40,7 +41,7 @@ typedef struct sentences {
     crs_classifier *classifier;
     char **texts; /* [count] */
     int64_t count, next;
-    float probabilities[2];
+    float probabilities[2], logit; /* of the last one */
 } sentences;
 
 /* T: words of a sentence; B: sentences. */

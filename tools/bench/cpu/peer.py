@@ -40,15 +40,15 @@ class Peer:
     def network(self, request):
         """Builds the network in every way that may be fast, each checked, and keeps the fastest."""
         numbers = checking.read_numbers(request["numbers"])
-        best, error, loss_error, probes = None, 0.0, 0.0, {}
+        best, error, drift, probes = None, 0.0, 0.0, {}
         for way in self.side.ways(request, numbers):
-            errors = way.check(request["losses"])
-            error, loss_error = max(error, errors[0]), max(loss_error, errors[1])
+            errors = way.check(request)
+            error, drift = max(error, errors[0]), max(drift, errors[1])
             probes[way.name] = probe(getattr(way, request["what"]))
             if best is None or probes[way.name] < probes[best.name]:
                 best = way
         self.call = getattr(best, request["what"])
-        return {"way": best.name, "error": error, "loss_error": loss_error, "probes": probes}
+        return {"way": best.name, "error": error, "drift": drift, "probes": probes}
 
     def sentences(self, request):
         from sentences import Sentences

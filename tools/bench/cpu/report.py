@@ -148,11 +148,11 @@ def write(results, about, options):
         for side, why in result["refused"].items():
             print(f"- **refused: {title(result)}, {result['threads']} threads, {side}: {why}**", file=stream)
     write_table(results, stream)
-    print("\nThe fastest way of each side, with the largest relative error of its logits and gradients, and of its losses:\n",
+    print("\nThe fastest way of each side, with the largest relative error of its logits, and the median\none of what the first training steps change of a tensor:\n",
           file=stream)
     for result in results:
         for side, told in result["ways"].items():
-            errors = f"; {told['error']:.1e}, {told['loss_error']:.1e}" if "error" in told else ""
+            errors = f"; {told['error']:.1e}, {told['drift']:.1e}" if "error" in told else ""
             print(f"- {title(result)}, {result['threads']} threads, {side}: {told['way']}{errors}", file=stream)
     if options.out:
         stream.close()

@@ -64,7 +64,7 @@ void sentences_open(crs_backend *backend, const network_case *c, sentences *s) {
 void sentences_predict(sentences *s) {
     const char *text = s->texts[s->next];
     crs_error error;
-    if (crs_classifier_predict(s->classifier, &text, 1, s->probabilities, NULL, &error) != CRS_OK)
+    if (crs_classifier_predict(s->classifier, &text, 1, s->probabilities, &s->logit, &error) != CRS_OK)
         fail("%s", error.what);
     s->next = (s->next + 1) % s->count;
 }

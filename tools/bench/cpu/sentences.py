@@ -1,7 +1,6 @@
-"""One sentence from text to probability, as a program in Python does it: lower case, words, ids, network."""
+"""One sentence from text to its logit, as a program in Python does it: lower case, words, ids, network."""
 
 import json
-import math
 import struct
 
 import numpy
@@ -55,14 +54,14 @@ class Sentences:
             self.session = onnx_side.open_session(self.network, torch.from_numpy(self.reader.read(self.texts[0])))
             self.answer = self.answer_onnx
         got = [self.predict() for _ in case["sentences"]]
-        checking.compare("the probabilities", got, [probability for _, probability in case["sentences"]])
+        checking.compare("the logits", got, [logit for _, logit in case["sentences"]])
 
     def answer_torch(self, ids):
         with torch.inference_mode():
-            return torch.sigmoid(self.network(torch.from_numpy(ids))).item()
+            return self.network(torch.from_numpy(ids)).item()
 
     def answer_onnx(self, ids):
-        return 1 / (1 + math.exp(-self.session.run(["logits"], {"ids": ids})[0].item()))
+        return self.session.run(["logits"], {"ids": ids})[0].item()
 
     def predict(self):
         text = self.texts[self.next]

@@ -53,6 +53,7 @@ class Ours(Side):
         told = self.ask(f"{ask} {words} numbers={case['numbers']} : {case['line']}")
         if case["what"] == "train":
             told |= self.ask(f"losses {case['steps']}")
+            self.ask(f"weights {case['trained']}")
         return told
 
     def measure(self, case, milliseconds):
