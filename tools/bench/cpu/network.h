@@ -6,6 +6,10 @@
 
 #include <carousel/carousel.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What a network is made from. */
 typedef struct network_case {
     char line[1024]; /* the model line */
@@ -59,5 +63,9 @@ ceiling ceiling_measure(int threads, double milliseconds);
 
 /* Seconds of all threads that the processor gave this program. */
 double processor_seconds(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
