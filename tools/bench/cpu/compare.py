@@ -106,8 +106,8 @@ def run_round(number, ours, sides, case, options):
 
 def run_case(case, ours, theirs, options):
     with tempfile.TemporaryDirectory() as folder:
-        case |= {"numbers": os.path.join(folder, "numbers"), "trained": os.path.join(folder, "trained")}
-        told, sides, ways, refused = prepare(ours, theirs, case)
+        files = {name: os.path.join(folder, name) for name in ("numbers", "trained")}
+        told, sides, ways, refused = prepare(ours, theirs, case | files)
     for side in sides:
         side.measure(case, options.milliseconds / 4)
     rounds = [run_round(number, ours, sides, case, options) for number in range(options.rounds)]

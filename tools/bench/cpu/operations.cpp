@@ -1,6 +1,7 @@
 // Single operations of the CPU backend, measured by Google Benchmark at the sizes of the networks that are compared:
-// floating-point operations of matrix products a second and their share of the machine's ceiling, or, of operations
-// that only move memory, bytes a second. Of a backward alone: the forward that has to precede it is not in the clock.
+// floating-point operations of matrix products a second and their share of the machine's ceiling ("of_ceiling", to
+// which Google Benchmark puts a "/s"), or, of operations that only move memory, bytes a second. Of a backward alone:
+// the forward that has to precede it is not in the clock.
 //
 //     bench_operations [--benchmark_filter=lstm] [--benchmark_min_time=0.5]; BENCH_THREADS=2 for two threads
 //
