@@ -113,7 +113,7 @@ void network_open(crs_backend *backend, const network_case *c, network *n) {
     const crs_model_task task = {.vocabulary = c->V, .classes = 2, .length = c->T, .seed = (uint64_t)c->seed};
     /* An epsilon that is nothing beside a gradient, as its place differs from library to library. */
     const crs_training training = {.optimizer = {.kind = CRS_RMSPROP, .rho = 0.9, .epsilon = 1e-30},
-                                   .schedule = {.kind = CRS_CONSTANT, .base_lr = 1e-3, .every = 1, .total = 1}};
+                                   .schedule = {.kind = CRS_CONSTANT, .base_lr = 1e-4, .every = 1, .total = 1}};
     crs_error error;
     if (crs_model_create(c->line, &task, backend, &n->model, &error) != CRS_OK ||
         crs_model_prepare(n->model, c->T, c->B, &training, &error) != CRS_OK)

@@ -10,6 +10,7 @@
  *     sentences T=20 B=16 V=8192 numbers=FILE : LINE
  *     sentence MILLISECONDS   predictions of a text
  *     ceiling MILLISECONDS    multiply-adds on registers
+ *     read FILE               a data set, with a vocabulary made for it
  *
  * Every answer is a line of JSON. */
 #include "network.h"
@@ -145,6 +146,25 @@ static void answer_ceiling(const side *s, const char *words) {
            processor_seconds() - processor);
 }
 
+static void answer_read(const side *s, const char *path) {
+    crs_config config;
+    crs_encoder *encoder;
+    crs_dataset *dataset;
+    crs_error error;
+    crs_config_init(&config);
+    config.threads = s->threads;
+    const double begin = monotonic_microseconds(), processor = processor_seconds();
+    if (crs_dataset_read(path, &config, NULL, &encoder, &dataset, &error) != CRS_OK)
+        fail("%s: %s", path, error.what);
+    printf("{\"seconds\": %.6f, \"processor\": %.6f, ", (monotonic_microseconds() - begin) * 1e-6,
+           processor_seconds() - processor);
+    const crs_dataset_stats *stats = crs_dataset_statistics(dataset);
+    printf("\"rows\": %lld, \"tokens\": %lld, \"distinct\": %lld}\n", (long long)stats->rows, (long long)stats->tokens,
+           (long long)stats->distinct_tokens);
+    crs_dataset_free(dataset);
+    crs_encoder_free(encoder);
+}
+
 static void need(const void *what, const char *name) {
     if (!what)
         fail("'%s' has to be asked for first", name);
@@ -161,6 +181,8 @@ static void answer(side *s, char *line) {
         answer_sentences(s, words);
     else if (strcmp(line, "ceiling") == 0)
         answer_ceiling(s, words);
+    else if (strcmp(line, "read") == 0)
+        answer_read(s, words);
     else if (strcmp(line, "sentence") == 0) {
         need(s->sentences.classifier, "sentences");
         measure(s, call_sentence, words);

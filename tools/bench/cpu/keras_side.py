@@ -50,7 +50,7 @@ class Way:
     def restart(self):
         self.load()
         self.next = 0
-        self.model.compile(optimizer=keras.optimizers.RMSprop(1e-3, rho=0.9, epsilon=1e-30),
+        self.model.compile(optimizer=keras.optimizers.RMSprop(1e-4, rho=0.9, epsilon=1e-30),
                            loss=keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=self.compiled)
 
     def batch(self):

@@ -183,7 +183,7 @@ class Way:
         self.network.load(self.numbers)
         self.next = 0
         trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.RMSprop(trained, lr=1e-3, alpha=0.9, eps=1e-15, foreach=self.foreach)
+        self.optimizer = torch.optim.RMSprop(trained, lr=1e-4, alpha=0.9, eps=1e-15, foreach=self.foreach)
 
     def batch(self):
         batch = self.batches[self.next]
