@@ -13,8 +13,8 @@
 
 _Noreturn void fail(const char *format, ...) {
     va_list arguments;
-    va_start(arguments, format);
     fprintf(stderr, "%s: ", program_invocation_short_name);
+    va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
     va_end(arguments);
