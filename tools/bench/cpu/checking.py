@@ -2,10 +2,10 @@
 
 import numpy
 
-# Relative L2 of logits, of the first loss and of every gradient (against PyTorch's in double); of the losses of the first
-# training steps; and of what these change of a weight, the median over each tensor: a step of RMSprop is as large for a
-# gradient that is all rounding as for any other, so that some weights always differ. A wrong rate, decay or epsilon makes
-# most of them differ, and shows there, hardly in the losses.
+# Relative L2 of logits, of the first loss and of every gradient (against PyTorch's in double); of the losses of the
+# first training steps; and of what these change of a weight, the median over each tensor: a step of RMSprop is as large
+# for a gradient that is all rounding as for any other, so that some weights always differ. A wrong rate, decay or
+# epsilon makes most of them differ, and shows there, hardly in the losses.
 TOLERANCE, LOSS_TOLERANCE, CHANGE_TOLERANCE = 1e-4, 1e-3, 0.05
 SMALL = 256  # values of a tensor whose median says little: such are taken together
 

@@ -5,7 +5,8 @@
 
 run.sh builds the program, gets the others and calls this. Before a case is timed, every side computes logits, loss, all
 gradients, and the losses of some training steps and what they make of the weights (Keras: without the gradients; for
-predictions: logits alone); a side whose numbers differ from Carousel's is refused for that case and the exit status is 1. Exit status 2: it could not be run.
+predictions: logits alone); a side whose numbers differ from Carousel's is refused for that case and the exit status is
+1. Exit status 2: it could not be run.
 
 A round measures every side once, each beginning in turn, and the machine's multiply-adds besides. What is told is the
 median of the rounds' ratios with the smallest and the largest, by the clock and by the processor time of the process,

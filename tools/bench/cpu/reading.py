@@ -3,10 +3,10 @@
 
     reading.py FILE --program BUILD/bench_network [--fasttext COMMAND] [--threads 2] [--rounds 5]
 
-fastText's phase is told by its own output: from its start to the line with the number of labels; it is then stopped. In it
-a dictionary is made, by one thread whatever is asked for; the text is read again in every epoch. Carousel's is
-crs_dataset_read: it makes the vocabulary too, of normalised lower-case words, and keeps every text as ids. Before
-anything is told, both must have found the same rows. Exit status 1 where they have not, 2 where it could not be run.
+fastText's phase is told by its own output: from its start to the line with the number of labels; it is then stopped. In
+it a dictionary is made, by one thread whatever is asked for; the text is read again in every epoch. Carousel's is
+crs_dataset_read: it makes the vocabulary too, of normalised lower-case words, and keeps every text as ids. It must have
+found as many rows as there are lines. Exit status 1 where they have not, 2 where it could not be run.
 """
 
 import argparse
@@ -64,13 +64,13 @@ def run(options):
         print(f"reading.py: Carousel read {rounds[0]['ours']['rows']} rows of {rows}", file=sys.stderr)
         return 1
     megabytes = os.path.getsize(options.file) * 1e-6
-    print(f"{megabytes:.0f} MB, {rows} rows, {rounds[0]['ours']['tokens']} tokens kept; Carousel {options.threads} threads, "
-          f"fastText one; load {os.getloadavg()[0]:.1f}")
+    print(f"{megabytes:.0f} MB, {rows} rows, {rounds[0]['ours']['tokens']} tokens kept; threads: Carousel "
+          f"{options.threads}, fastText 1; load {os.getloadavg()[0]:.1f}")
     for by in ("seconds", "processor"):
         ratios = [one["fasttext"][by] / one["ours"][by] for one in rounds]
-        speeds = {side: statistics.median(megabytes / one[side][by] for one in rounds) for side in ("ours", "fasttext")}
-        print(f"by {'the clock' if by == 'seconds' else 'processor time'}: Carousel {speeds['ours']:.0f} MB/s, fastText "
-              f"{speeds['fasttext']:.0f} MB/s; ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+        ours, theirs = (statistics.median(megabytes / one[side][by] for one in rounds) for side in ("ours", "fasttext"))
+        print(f"by {'the clock' if by == 'seconds' else 'processor time'}: Carousel {ours:.1f} MB/s, fastText "
+              f"{theirs:.1f} MB/s; ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     return 0
 
 

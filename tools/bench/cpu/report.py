@@ -49,8 +49,12 @@ def summarise(result, options):
     return result
 
 
+def counted_threads(threads):
+    return f"{threads} thread{'' if threads == 1 else 's'}"
+
+
 def title(result):
-    return f"{result['case']['what']} {result['case']['name']}"
+    return f"{result['case']['what']} {result['case']['name']}, {counted_threads(result['threads'])}"
 
 
 def spread(values):
@@ -59,13 +63,13 @@ def spread(values):
 
 def tell(result):
     for side, ratios in result["ratios"].items():
-        print(f"{title(result)}, {result['threads']} threads: {side} takes {spread(ratios['seconds'])} times as long, "
+        print(f"{title(result)}: {side} takes {spread(ratios['seconds'])} times as long, "
               f"{spread(ratios['processor'])} of processor time; {result['clean']} of {len(result['rounds'])} rounds "
               f"quiet", flush=True)
     for side, why in result["refused"].items():
-        print(f"{title(result)}, {result['threads']} threads: {side} REFUSED: {why}", flush=True)
+        print(f"{title(result)}: {side} REFUSED: {why}", flush=True)
     if not result["ratios"]:
-        print(f"{title(result)}, {result['threads']} threads: {result['seconds']['Carousel']['median'] * 1e3:.3f} ms",
+        print(f"{title(result)}: {result['seconds']['Carousel']['median'] * 1e3:.3f} ms",
               flush=True)
 
 
@@ -89,13 +93,14 @@ def rows_of(result):
             ratios = result["ratios"][side]
             peer = [f"{rows / seconds[side]['median']:.0f}", spread(ratios["seconds"]), spread(ratios["processor"]),
                     f"{case['peers'][side] or ''}"]
-        yield [case["name"], str(rows), str(result["threads"]), side or "", f"{rows / ours:.0f}", *peer, *reached, quiet]
+        yield [case["name"], str(rows), str(result["threads"]), side or "", f"{rows / ours:.0f}", *peer, *reached,
+               quiet]
 
 
 HEADINGS = {"train": "Training steps, rows a second", "predict": "Predictions, rows a second",
             "sentence": "A sentence from text to label, sentences a second"}
-COLUMNS = ["network", "rows", "threads", "peer", "Carousel", "peer's", "ratio by the clock", "by processor time", "wanted",
-           "GFLOP/s", "share of ceiling", "quiet rounds"]
+COLUMNS = ["network", "rows", "threads", "peer", "Carousel", "peer's", "ratio by the clock", "by processor time",
+           "wanted", "GFLOP/s", "share of ceiling", "quiet rounds"]
 
 
 def write_table(results, stream):
@@ -118,24 +123,27 @@ def circumstances(results, about, options):
     settings = " ".join(f"{name}={value}" for name, value in sorted(os.environ.items())
                         if name.startswith(("OMP_", "GOMP_", "OPENBLAS_")))
     lines = [
-        f"{datetime.date.today()}, {processor()}, {len(os.sched_getaffinity(0))} processors, Linux {platform.release()}, "
-        f"Python {platform.python_version()}",
+        f"{datetime.date.today()}, {processor()}, {len(os.sched_getaffinity(0))} processors, "
+        f"Linux {platform.release()}, Python {platform.python_version()}",
         f"command: `{shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])}`; environment: {settings}",
-        f"{options.rounds} rounds of {options.milliseconds:g} ms for each side, {options.pause:g} s apart; a round is quiet "
-        f"where other programs took up to {options.noise:g} of a processor; where fewer than {FEWEST} were, all count and "
-        "the row is marked busy; ratio: the peer's time over Carousel's, median of the rounds (smallest to largest)",
-        f"T={options.length}, V={options.vocabulary}; one loss, RMSprop, random ids; ragged: lengths log-normal with median "
-        "0.35 T, padding skipped, PyTorch's rows sorted before the clock and packed within",
-        "GFLOP/s: matrix products alone, 2 for a multiply-add; share: of the ceiling of the same round, by the clock and by "
-        "processor time",
+        f"{options.rounds} rounds of {options.milliseconds:g} ms for each side, {options.pause:g} s apart; a round is "
+        f"quiet where other programs took up to {options.noise:g} of a processor; where fewer than {FEWEST} were, all "
+        "count and the row is marked busy; ratio: the peer's time over Carousel's, median of the rounds (smallest to "
+        "largest)",
+        f"T={options.length}, V={options.vocabulary}; one loss, RMSprop, random ids; ragged: lengths log-normal with "
+        "median 0.35 T, padding skipped, PyTorch's rows sorted before the clock and packed within",
+        "GFLOP/s: matrix products alone, 2 for a multiply-add; share: of the ceiling of the same round, by the clock "
+        "and by processor time",
     ]
     for threads, sides in about.items():
         for side, told in sides.items():
-            lines.append(f"{threads} threads, {side}: " + ", ".join(f"{name} {value}" for name, value in told.items()))
+            words = ", ".join(f"{name} {value}" for name, value in told.items())
+            lines.append(f"{counted_threads(threads)}, {side}: {words}")
         most = [result["ceiling"] for result in results if result["threads"] == threads]
-        lines.append(f"{threads} threads, ceiling: {statistics.median(one['gflops']['median'] for one in most):.0f} GFLOP/s "
-                     f"by the clock, {statistics.median(one['gflops_of_processor']['median'] for one in most):.0f} by "
-                     "processor time (medians of the cases)")
+        clock, given = (statistics.median(one[by]["median"] for one in most)
+                        for by in ("gflops", "gflops_of_processor"))
+        lines.append(f"{counted_threads(threads)}, ceiling: {clock:.0f} GFLOP/s by the clock, {given:.0f} by processor "
+                     "time (medians of the cases)")
     return lines
 
 
@@ -146,14 +154,14 @@ def write(results, about, options):
         print(f"- {line}", file=stream)
     for result in results:
         for side, why in result["refused"].items():
-            print(f"- **refused: {title(result)}, {result['threads']} threads, {side}: {why}**", file=stream)
+            print(f"- **refused: {title(result)}, {side}: {why}**", file=stream)
     write_table(results, stream)
-    print("\nThe fastest way of each side, with the largest relative error of its logits, and the median\none of what the first training steps change of a tensor:\n",
-          file=stream)
+    print("\nThe fastest way of each side, with the largest relative error of its logits, and the median one of what\n"
+          "the first training steps change of a tensor:\n", file=stream)
     for result in results:
         for side, told in result["ways"].items():
             errors = f"; {told['error']:.1e}, {told['drift']:.1e}" if "error" in told else ""
-            print(f"- {title(result)}, {result['threads']} threads, {side}: {told['way']}{errors}", file=stream)
+            print(f"- {title(result)}, {side}: {told['way']}{errors}", file=stream)
     if options.out:
         stream.close()
         with open(os.path.splitext(options.out)[0] + ".json", "w", encoding="utf-8") as file:

@@ -1,5 +1,5 @@
-"""The sides as processes that wait for a line and answer with a line of JSON, so that they can be measured in turn without
-the start of a process in the clock."""
+"""The sides as processes that wait for a line and answer with a line of JSON, so that they can be measured in turn
+without the start of a process in the clock."""
 
 import json
 import os

@@ -6,7 +6,7 @@ import itertools
 import numpy
 import torch
 from torch import nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import pack_padded_sequence
 
 import checking
 from lines import known, parts_of
