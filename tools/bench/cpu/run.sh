@@ -5,7 +5,7 @@
 #     tools/bench/cpu/run.sh [OPTION of compare.py...]        e.g. --only LSTM --threads 2
 #
 # BENCH_VENV names an environment that has requirements.txt already, or where to make it (build/bench-venv); BENCH_BUILD
-# the build folder (build/bench). What it installs with pip takes about 2 GB.
+# the build folder (build/bench). What it installs with pip takes about 8 GB, most of which PyTorch brings along for GPUs.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 unset OPENBLAS_CORETYPE # a user's choice of OpenBLAS kernels would be measured
