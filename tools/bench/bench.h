@@ -1,11 +1,10 @@
-/* What the files of the benchmark share: a case to be measured, memory on the device, and the clock. Whatever fails
- * ends the program with one line that says why: half a benchmark is none. */
+/* What the files of the benchmark share: a case to be measured, memory on the device, and measuring. */
 #ifndef CAROUSEL_BENCH_H
 #define CAROUSEL_BENCH_H
 
-#include <carousel/carousel.h>
+#include "numbers.h"
 
-#include <stdio.h>
+#include <carousel/carousel.h>
 
 typedef enum bench_what {
     BENCH_LAYER, /* one LSTM layer: lstm_forward and lstm_backward of the operations table */
@@ -36,7 +35,6 @@ typedef struct bench {
     size_t block_count;
 } bench;
 
-_Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Ends the program where status is not CRS_OK. `what` failed. */
 void check(const bench *b, crs_status status, const char *what);
 
@@ -46,27 +44,13 @@ void check(const bench *b, crs_status status, const char *what);
 bench_case case_parse(char *words[], size_t count);
 void case_names(FILE *stream); /* what can be set, with the defaults */
 
-void *host_memory(size_t count, size_t size); /* zeros; to be freed, as what the next ones return */
-
-/* Lengths, [B]: log-normal as those of reviews are, roughly, with median 0.35 T and sigma
- * 0.6, at least 1 and at most T; the first is T, since a batch is as long as its longest row. */
-int32_t *case_lengths(const bench_case *c);
-float *case_uniform(size_t count, double limit, uint64_t seed);                /* in +-limit */
-int32_t *case_integers(size_t count, int32_t from, int32_t to, uint64_t seed); /* from..to-1 */
+int32_t *case_lengths(const bench_case *c); /* [B], all T or by draw_lengths */
 
 /* ---- device memory ---- */
 
 void *device_alloc(bench *b, size_t bytes); /* filled with zeros */
 void *device_floats(bench *b, const float *values, size_t count);
 void device_release(bench *b);
-
-/* ---- numbers for others to check ---- */
-
-/* One array: a line "NAME float32|int32 COUNT", then the values as they lie in memory. */
-void write_floats(FILE *file, const char *name, const float *values, size_t count);
-void write_integers(FILE *file, const char *name, const int32_t *values, size_t count);
-FILE *numbers_open(const bench_case *c);
-void numbers_close(FILE *file, const bench_case *c);
 
 /* ---- measuring (lstm.c) ---- */
 

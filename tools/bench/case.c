@@ -1,4 +1,4 @@
-/* A case: its words, and the numbers that it is fed with, which follow from its seed. */
+/* A case: its words, and the lengths of its rows. */
 #include "bench.h"
 
 #include <errno.h>
@@ -95,83 +95,11 @@ void case_names(FILE *stream) {
     fputs("  numbers       file to write inputs and results to, instead of measuring\n", stream);
 }
 
-/* ---- numbers ---- */
-
-/* SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014). */
-static uint64_t draw(uint64_t *state) {
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
-/* In [0,1). */
-static double draw_uniform(uint64_t *state) {
-    return (double)(draw(state) >> 11) * 0x1p-53;
-}
-
-/* By Box and Muller. */
-static double draw_normal(uint64_t *state) {
-    const double radius = sqrt(-2 * log(1 - draw_uniform(state)));
-    return radius * cos(2 * 3.14159265358979323846 * draw_uniform(state));
-}
-
-void *host_memory(size_t count, size_t size) {
-    void *memory = calloc(count, size);
-    if (!memory)
-        fail("out of memory: %zu times %zu bytes", count, size);
-    return memory;
-}
-
 int32_t *case_lengths(const bench_case *c) {
+    if (c->ragged)
+        return draw_lengths(c->T, c->B, (uint64_t)c->seed);
     int32_t *lengths = host_memory((size_t)c->B, sizeof *lengths);
-    uint64_t state = (uint64_t)c->seed;
-    for (int64_t r = 0; r < c->B; r++) {
-        const double drawn = round(0.35 * (double)c->T * exp(0.6 * draw_normal(&state)));
-        lengths[r] = (int32_t)(c->ragged && r > 0 ? fmin(fmax(drawn, 1), (double)c->T) : (double)c->T);
-    }
+    for (int64_t r = 0; r < c->B; r++)
+        lengths[r] = (int32_t)c->T;
     return lengths;
-}
-
-float *case_uniform(size_t count, double limit, uint64_t seed) {
-    float *values = host_memory(count, sizeof *values);
-    for (size_t i = 0; i < count; i++)
-        values[i] = (float)(limit * (2 * draw_uniform(&seed) - 1));
-    return values;
-}
-
-int32_t *case_integers(size_t count, int32_t from, int32_t to, uint64_t seed) {
-    int32_t *values = host_memory(count, sizeof *values);
-    for (size_t i = 0; i < count; i++)
-        values[i] = from + (int32_t)(draw(&seed) % (uint64_t)(to - from));
-    return values;
-}
-
-/* ---- numbers for others to check ---- */
-
-static void write_array(FILE *file, const char *name, const char *type, const void *values, size_t count, size_t size) {
-    fprintf(file, "%s %s %zu\n", name, type, count);
-    fwrite(values, size, count, file);
-}
-
-void write_floats(FILE *file, const char *name, const float *values, size_t count) {
-    write_array(file, name, "float32", values, count, sizeof *values);
-}
-
-void write_integers(FILE *file, const char *name, const int32_t *values, size_t count) {
-    write_array(file, name, "int32", values, count, sizeof *values);
-}
-
-FILE *numbers_open(const bench_case *c) {
-    FILE *file = fopen(c->numbers, "wb");
-    if (!file)
-        fail("%s: %s", c->numbers, strerror(errno));
-    return file;
-}
-
-void numbers_close(FILE *file, const bench_case *c) {
-    const int failed = ferror(file);
-    if (fclose(file) != 0 || failed)
-        fail("%s: cannot be written in full", c->numbers);
-    puts("{}");
 }

@@ -9,20 +9,8 @@
 #include "bench.h"
 
 #include <argp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-_Noreturn void fail(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("bench_lstm: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
 
 void check(const bench *b, crs_status status, const char *what) {
     if (status != CRS_OK)
@@ -55,12 +43,6 @@ void device_release(bench *b) {
 /* ---- measuring ---- */
 
 enum { CALLS_MOST = 1 << 20, KINDS_MOST = 2, REPETITIONS_MOST = 1000 };
-
-static double monotonic_microseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec * 1e-3;
-}
 
 /* Microseconds of so many calls, begun and ended with nothing queued. */
 static double time_calls(bench *b, const bench_call *call, int64_t count, void *user) {

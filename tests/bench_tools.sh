@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The programs of tools/bench/ that are in the build folder $1: the generator's rows follow from their numbers alone and
+# are the same bytes everywhere, and bench_network answers what compare.py asks. Times nothing.
+set -euo pipefail
+build=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fail() {
+  echo "bench_tools.sh: $*" >&2
+  exit 1
+}
+
+generate=$build/generate_reviews
+"$generate" --rows 500 >"$work/all.txt"
+[ "$(cksum <"$work/all.txt")" = "2002621207 227194" ] || fail "500 rows are other bytes than they were"
+"$generate" --rows 100 --first 400 | cmp - <(tail -n 100 "$work/all.txt") || fail "rows depend on those before them"
+"$generate" --rows 500 --seed 2 | cmp -s - "$work/all.txt" && fail "another seed gives the same rows"
+"$generate" --rows 500 --classes 7 | cut -d ' ' -f 1 | sort -u | wc -l | grep -qx 7 || fail "not all of 7 classes came"
+! "$generate" --rows -1 2>/dev/null || fail "a negative number of rows is taken"
+! "$generate" --rows 100000 2>/dev/null >/dev/full || fail "a full disk is not noticed"
+
+# The same network twice from the same seed: the losses have to be the same.
+network="network T=16 B=4 V=100 ragged=1 batches=2 numbers=$work/numbers : embedding 8 | lstm 8 seq | gru 4 | dense 1"
+answers=$("$build/bench_network" <<EOF2
+$network
+losses 3
+$network
+losses 3
+predict 1
+sentences T=5 B=2 V=20 : embedding 4 | lstm 4 | dense 1
+sentence 1
+read $work/all.txt
+ceiling 10
+EOF2
+)
+[ "$(wc -l <<<"$answers")" -eq 10 ] || fail "not every request was answered: $answers"
+[ "$(grep -c '"losses"' <<<"$answers")" -eq 2 ] || fail "no losses: $answers"
+[ "$(grep '"losses"' <<<"$answers" | sort -u | wc -l)" -eq 1 ] || fail "the same training gives other losses: $answers"
+grep -q '"rows": 500' <<<"$answers" || fail "not all rows were read: $answers"
+! grep -qi nan <<<"$answers" || fail "a number is none: $answers"
+for name in ids len labels logits loss layers.1.weight_hh_l0 d:layers.1.weight_hh_l0; do
+  grep -aq "$name \(float32\|int32\) [0-9]*$" "$work/numbers" || fail "the numbers lack $name"
+done
+! echo "network T=8 : embedding 4 | conv 4 3 same | max | dense 1" | "$build/bench_network" >/dev/null 2>&1 ||
+  fail "operations that cannot be counted are told"

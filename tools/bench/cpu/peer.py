@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Another implementation as a process of its own, which compare.py asks for one thing at a time, as it does Carousel's
+bench_network: a request and an answer are a line of JSON each.
+
+    peer.py torch|keras|onnx --threads N
+"""
+
+import argparse
+import importlib
+import json
+import sys
+import time
+
+import checking
+
+PROBES = 3
+
+
+def measure(function, seconds):
+    begin, processor, calls = time.perf_counter(), time.process_time(), 0
+    while True:
+        function()
+        calls += 1
+        passed = time.perf_counter() - begin
+        if passed >= seconds:
+            return {"calls": calls, "seconds": passed, "processor": time.process_time() - processor}
+
+
+def probe(function):
+    """Seconds of a call, the smallest of some, the first of which is not counted."""
+    function()
+    return min(measure(function, 0)["seconds"] for _ in range(PROBES))
+
+
+class Peer:
+    def __init__(self, kind, threads):
+        self.kind, self.side = kind, importlib.import_module(f"{kind}_side")
+        self.side.set_up(threads)
+
+    def network(self, request):
+        """Builds the network in every way that may be fast, each checked, and keeps the fastest."""
+        numbers = checking.read_numbers(request["numbers"])
+        best, error, drift, probes = None, 0.0, 0.0, {}
+        for way in self.side.ways(request, numbers):
+            errors = way.check(request)
+            error, drift = max(error, errors[0]), max(drift, errors[1])
+            probes[way.name] = probe(getattr(way, request["what"]))
+            if best is None or probes[way.name] < probes[best.name]:
+                best = way
+        self.call = getattr(best, request["what"])
+        return {"way": best.name, "error": error, "drift": drift, "probes": probes}
+
+    def sentences(self, request):
+        from sentences import Sentences
+
+        self.call = Sentences(self.kind, request).predict
+        return {"way": "from text"}
+
+    def measure(self, request):
+        return measure(self.call, request["milliseconds"] * 1e-3)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("kind", choices=("torch", "keras", "onnx"))
+    parser.add_argument("--threads", type=int, required=True)
+    options = parser.parse_args()
+    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    peer = Peer(options.kind, options.threads)
+    print(json.dumps(peer.side.describe()), file=answers, flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = getattr(peer, request["ask"])(request)
+        except checking.Refused as reason:
+            answer = {"refused": str(reason)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
