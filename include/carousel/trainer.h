@@ -93,8 +93,8 @@ void crs_history_clear(crs_history *history);
 /* The history as CSV with a header line, one line an epoch; written beside and renamed. */
 crs_status crs_history_write(const crs_history *history, const char *path, int overwrite, crs_error *error);
 
-/* Class probabilities of all rows, in their order: probabilities [rows, classes]; two classes also where the network has
- * one output. logits [rows, crs_model_outputs] or NULL. The labels are not looked at. */
+/* Class probabilities of all rows, in their order: probabilities [rows, classes]; two classes also where the network
+ * has one output. logits [rows, crs_model_outputs] or NULL. The labels are not looked at. */
 crs_status crs_predict(crs_model *model, const crs_config *config, const crs_dataset *dataset, float *probabilities,
                        float *logits, crs_error *error);
 
