@@ -132,7 +132,8 @@ static unsigned char *wrap(const crs__bzip_segment *segment, size_t *size) {
     unsigned char *stream = malloc(whole + 32);
     if (!stream)
         return NULL;
-    memcpy(stream, "BZh9", 4);
+    static const unsigned char header[4] = {'B', 'Z', 'h', '9'};
+    memcpy(stream, header, sizeof header);
     const unsigned char *bytes = segment->bytes;
     const unsigned shift = (unsigned)segment->first;
     for (size_t i = 0; i < whole; i++)

@@ -21,7 +21,7 @@ typedef struct candidate {
     char *block; /* [CRS__CACHE_BLOCK] */
     int64_t end; /* of the last row looked at, in ids */
     int64_t longest;
-    char *encoder;   /* its JSON, or NULL */
+    char *encoder;   /* its JSON */
     const char *why; /* it is not to be used */
 } candidate;
 
@@ -148,8 +148,8 @@ static const char *check_body(candidate *c, const crs__cache *cache) {
     uint64_t hash = 0;
     int good = 1;
     c->block = malloc(CRS__CACHE_BLOCK);
-    c->encoder = c->header.encoder_size ? malloc((size_t)c->header.encoder_size) : NULL;
-    if (!c->block || (c->header.encoder_size && !c->encoder))
+    c->encoder = malloc((size_t)c->header.encoder_size + 1); /* there may be none */
+    if (!c->block || !c->encoder)
         return "does not fit into memory";
     for (int s = 0; s < CRS__CACHE_SECTIONS && good; s++)
         for (uint64_t at = 0; at < c->sizes[s] && good; at += CRS__CACHE_BLOCK) {
@@ -162,7 +162,7 @@ static const char *check_body(candidate *c, const crs__cache *cache) {
         }
     if (!good || hash != c->header.body || c->end != (int64_t)c->header.tokens ||
         c->longest != (int64_t)c->header.longest ||
-        (c->encoder &&
+        (c->header.encoder_size > 0 &&
          memchr(c->encoder, 0, (size_t)c->header.encoder_size) != c->encoder + c->header.encoder_size - 1))
         return "is damaged";
     return NULL;

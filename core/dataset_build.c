@@ -69,10 +69,10 @@ crs_status crs__builder_split(crs_dataset_builder *b, size_t count) {
 crs_status crs__builder_take(crs_dataset_builder *b, size_t shard, size_t number) {
     if (number >= b->piece_capacity) {
         const size_t capacity = 2 * number + 16;
-        crs__piece **pieces = realloc(b->pieces, capacity * sizeof *pieces);
+        crs__piece **pieces = realloc(b->pieces, capacity * sizeof(crs__piece *));
         if (!pieces)
             return CRS_ERR_MEMORY;
-        memset(pieces + b->piece_capacity, 0, (capacity - b->piece_capacity) * sizeof *pieces);
+        memset(pieces + b->piece_capacity, 0, (capacity - b->piece_capacity) * sizeof(crs__piece *));
         b->pieces = pieces;
         b->piece_capacity = capacity;
     }

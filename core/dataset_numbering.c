@@ -23,7 +23,7 @@ static crs_status make_maps(crs_dataset_builder *b, int labels, uint32_t ***maps
         return CRS_ERR_MEMORY;
     for (size_t s = 0; s < b->shard_count; s++) {
         sizes[s] = counter_of(&b->shards[s], labels)->count;
-        (*maps)[s] = malloc((sizes[s] + 1) * sizeof(uint32_t));
+        (*maps)[s] = calloc(sizes[s] + 1, sizeof(uint32_t));
         if (!(*maps)[s])
             return CRS_ERR_MEMORY;
     }
@@ -60,7 +60,7 @@ static void rank(uint32_t *ranks, const uint32_t *strings, size_t count, uint32_
 static crs_status merge(crs_dataset_builder *b, int labels, uint32_t **maps, uint32_t *ranks) {
     crs__counter *all = counter_of(&b->shards[0], labels);
     uint32_t next = 0;
-    size_t *taken = calloc(b->shard_count, sizeof *taken);
+    size_t *taken = calloc(b->shard_count + 1, sizeof *taken);
     crs_status status = taken ? CRS_OK : CRS_ERR_MEMORY;
     for (size_t i = 0; i < all->count; i++)
         maps[0][i] = (uint32_t)i;
@@ -125,7 +125,7 @@ static crs_status number(crs_dataset_builder *b, int labels, int64_t rows, uint3
         total += sizes[s];
     if (status == CRS_OK)
         status = (ranks = malloc((total + 1) * sizeof *ranks)) ? CRS_OK : CRS_ERR_MEMORY;
-    for (size_t i = 0; i < total && ranks; i++)
+    for (size_t i = 0; i <= total && ranks; i++)
         ranks[i] = NO_RANK;
     if (status == CRS_OK)
         status = merge(b, labels, *maps, ranks);

@@ -47,7 +47,7 @@ static size_t put_bytes(parcel *p, const char *bytes, size_t size) {
 
 static crs_status put_row(parcel *p, const crs_row *row) {
     const size_t file_size = strlen(row->file) + 1, wanted = p->size + row->text_size + row->label_size + file_size;
-    if (wanted > p->capacity) {
+    if (!p->bytes || wanted > p->capacity) {
         char *bytes = realloc(p->bytes, wanted + wanted / 2);
         if (!bytes)
             return CRS_ERR_MEMORY;

@@ -74,8 +74,11 @@ static void carry_dead(const blocked_plan *p, const blocked_step *s) {
     const int64_t H = a->H;
     for (int64_t i = 0; i < s->n - s->live_count; i++) {
         const int64_t r = s->dead[i];
-        const float *h_before = s->k > 0 ? (const float *)a->y + (s->before + r) * a->ldy : NULL;
-        march_carry(H, h_before, (float *)a->y + (s->at + r) * a->ldy);
+        float *h = (float *)a->y + (s->at + r) * a->ldy;
+        if (s->k > 0)
+            memcpy(h, (const float *)a->y + (s->before + r) * a->ldy, (size_t)H * sizeof *h);
+        else
+            memset(h, 0, (size_t)H * sizeof *h);
         if (p->m.cells)
             march_carry(H, cell_at(&p->m, s->k, s->row + r), cell_at(&p->m, s->k + 1, s->row + r));
     }
@@ -129,7 +132,7 @@ static void step_forward(const blocked_plan *p, const blocked_step *s, const blo
 static void tile_forward(const blocked_plan *p, int64_t tile, const blocked_work *work) {
     const crs_recurrent *a = p->a;
     const int64_t T = a->steps.T, H = a->H;
-    blocked_step s;
+    blocked_step s = {0};
     for (int64_t k = 0; k < T; k++) {
         blocked_step_find(p, tile, k, &s);
         if (k == 0 && p->m.cells)

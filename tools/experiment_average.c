@@ -194,11 +194,11 @@ crs_status experiment_average_run(experiment *e, experiment_row *row, int64_t in
     int64_t parameters = 0;
     *record = NULL;
     crs_status status = load_models(e, row, index, backend, &models, &parameters, error);
-    if (status == CRS_OK) {
+    if (status == CRS_OK && models.members) {
         say(e->in, "averaging %zu models", models.count);
         status = evaluate(row, &models, &metrics, error);
     }
-    if (status == CRS_OK)
+    if (status == CRS_OK && models.members)
         *record = make_record(row, index, &models, parameters, metrics, crs_backend_describe(backend));
     if (status == CRS_OK && !*record)
         status = describe(error, CRS_ERR_MEMORY, "", 0, "free some memory", "out of memory");
