@@ -10,7 +10,7 @@
 
 #include <omp.h>
 
-void blocked_step_find(const blocked_plan *p, int64_t tile, int64_t k, blocked_step *s) {
+void cpu_blocked_step_find(const blocked_plan *p, int64_t tile, int64_t k, blocked_step *s) {
     const crs_steps *steps = &p->a->steps;
     s->k = k;
     s->t = step_at(&p->m, k);
@@ -28,7 +28,7 @@ void blocked_step_find(const blocked_plan *p, int64_t tile, int64_t k, blocked_s
     s->live_count = live;
 }
 
-void blocked_gather(const blocked_plan *p, const blocked_step *s, float *x, float *h) {
+void cpu_blocked_gather(const blocked_plan *p, const blocked_step *s, float *x, float *h) {
     const crs_recurrent *a = p->a;
     const march *m = &p->m;
     blocked_rows rows = {.rows = s->live_count, .n = p->I, .from_row = s->live};
@@ -47,7 +47,7 @@ void blocked_gather(const blocked_plan *p, const blocked_step *s, float *x, floa
     p->kernels->copy(&rows);
 }
 
-blocked_cells blocked_cells_at(const blocked_plan *p, const blocked_step *s) {
+blocked_cells cpu_blocked_cells_at(const blocked_plan *p, const blocked_step *s) {
     const crs_recurrent *a = p->a;
     const march *m = &p->m;
     return (blocked_cells){.rows = s->live_count,
@@ -100,7 +100,7 @@ static void step_forward(const blocked_plan *p, const blocked_step *s, const blo
     const blocked_kernels *kernels = p->kernels;
     const int64_t H = a->H, panel_start = p->slots * kernels->lanes;
     const float *products = p->I > 0 ? NULL : a->W ? p->m.gates : a->x;
-    blocked_cells cells = blocked_cells_at(p, s);
+    blocked_cells cells = cpu_blocked_cells_at(p, s);
     cells.z = work->z;
     blocked_sums sums = {.rows = s->live_count,
                          .I = p->I,
@@ -117,7 +117,7 @@ static void step_forward(const blocked_plan *p, const blocked_step *s, const blo
                               : p->m.cell->blocked == BLOCKED_LSTM ? kernels->lstm[0]
                                                                    : kernels->gru[0];
     for (int64_t panel = 0; panel < p->panels; panel++) {
-        blocked_place(p, panel, &cells);
+        cpu_blocked_place(p, panel, &cells);
         const float *start = p->start + panel * panel_start;
         sums.W = p->W + panel * p->I * p->of_x.count * kernels->lanes;
         sums.R = p->R + panel * H * p->of_h.count * kernels->lanes;
@@ -134,11 +134,11 @@ static void tile_forward(const blocked_plan *p, int64_t tile, const blocked_work
     const int64_t T = a->steps.T, H = a->H;
     blocked_step s = {0};
     for (int64_t k = 0; k < T; k++) {
-        blocked_step_find(p, tile, k, &s);
+        cpu_blocked_step_find(p, tile, k, &s);
         if (k == 0 && p->m.cells)
             march_carry(s.n * H, NULL, cell_at(&p->m, 0, s.row));
         carry_dead(p, &s);
-        blocked_gather(p, &s, work->x, work->h);
+        cpu_blocked_gather(p, &s, work->x, work->h);
         keep_masked(p, &s, work->h);
         if (s.live_count > 0)
             step_forward(p, &s, work);
@@ -152,19 +152,19 @@ static void tile_forward(const blocked_plan *p, int64_t tile, const blocked_work
 
 crs_status cpu_blocked_forward(crs_device *device, const crs_recurrent *a, const recurrent_cell *cell) {
     blocked_plan p;
-    crs_status status = blocked_prepare(&p, device->kernels, a, cell, 0);
+    crs_status status = cpu_blocked_prepare(&p, device->kernels, a, cell, 0);
     if (status != CRS_OK)
         return status;
     march_draw_masks(device, &p.m);
     if (a->W && !p.fused)
         status = march_inputs(device, &p.m);
     if (status == CRS_OK)
-        status = blocked_pack(&p, device);
+        status = cpu_blocked_pack(&p, device);
     if (status != CRS_OK)
         return status;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(device->threads)
     for (int64_t tile = 0; tile < p.tiles; tile++) {
-        const blocked_work work = blocked_work_of(&p, omp_get_thread_num());
+        const blocked_work work = cpu_blocked_work_of(&p, omp_get_thread_num());
         tile_forward(&p, tile, &work);
     }
     return CRS_OK;

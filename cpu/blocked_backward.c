@@ -60,7 +60,7 @@ static void clear_dead(const blocked_plan *p, const blocked_step *s) {
 static void cells_backward(const blocked_plan *p, const blocked_step *s, const blocked_work *work, int64_t held) {
     const blocked_kernels *kernels = p->kernels;
     const int64_t width = p->slots * kernels->lanes;
-    blocked_cells cells = blocked_cells_at(p, s);
+    blocked_cells cells = cpu_blocked_cells_at(p, s);
     cells.dh = work->dh;
     cells.dc = work->dc;
     cells.d_gates = gates_gradient_at(p, s);
@@ -70,7 +70,7 @@ static void cells_backward(const blocked_plan *p, const blocked_step *s, const b
                                                                    : kernels->gru[1];
     for (int64_t panel = 0; panel < p->panels; panel++) {
         fetch_before(p, s, panel, p->panels + 2);
-        blocked_place(p, panel, &cells);
+        cpu_blocked_place(p, panel, &cells);
         cells.z = work->d + (panel * p->d_rows + held) * width;
         cell(&cells);
     }
@@ -161,7 +161,7 @@ static void tile_backward(const blocked_plan *p, int64_t tile, const blocked_wor
     march_carry(p->kernels->tile * p->ldd, NULL, work->dh);
     march_carry(p->kernels->tile * p->ldd, NULL, work->dc);
     for (int64_t k = a->steps.T - 1; k >= 0; k--) {
-        blocked_step_find(p, tile, k, &s);
+        cpu_blocked_step_find(p, tile, k, &s);
         if (a->dh_last && k == a->steps.T - 1)
             add_gradient(p, &s, (const float *)a->dh_last + s.row * a->ldy, work);
         if (a->dy)
@@ -174,7 +174,7 @@ static void tile_backward(const blocked_plan *p, int64_t tile, const blocked_wor
             held = 0;
         }
         if (p->fused)
-            blocked_gather(p, &s, work->x + held * p->I, work->h + held * a->H);
+            cpu_blocked_gather(p, &s, work->x + held * p->I, work->h + held * a->H);
         cells_backward(p, &s, work, held);
         inputs_backward(p, &s, work, held);
         held += s.live_count;
@@ -184,18 +184,18 @@ static void tile_backward(const blocked_plan *p, int64_t tile, const blocked_wor
 
 crs_status cpu_blocked_backward(crs_device *device, const crs_recurrent *a, const recurrent_cell *cell) {
     blocked_plan p;
-    crs_status status = blocked_prepare(&p, device->kernels, a, cell, 1);
+    crs_status status = cpu_blocked_prepare(&p, device->kernels, a, cell, 1);
     if (status == CRS_OK)
-        status = blocked_pack(&p, device);
+        status = cpu_blocked_pack(&p, device);
     if (status != CRS_OK)
         return status;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(device->threads)
     for (int64_t group = 0; group < p.groups; group++) {
-        const blocked_work work = blocked_work_of(&p, omp_get_thread_num());
-        const blocked_partial partial = blocked_partial_of(&p, group);
+        const blocked_work work = cpu_blocked_work_of(&p, omp_get_thread_num());
+        const blocked_partial partial = cpu_blocked_partial_of(&p, group);
         for (int64_t tile = group * p.tiles / p.groups; tile < (group + 1) * p.tiles / p.groups; tile++)
             tile_backward(&p, tile, &work, &partial);
     }
-    blocked_add_partials(&p);
+    cpu_blocked_add_partials(&p);
     return p.fused ? CRS_OK : march_gradients(device, &p.m);
 }

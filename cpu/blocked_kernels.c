@@ -51,6 +51,14 @@ LANES_INLINE void block_load(block *sums, int rows, int vectors, const float *fr
     }
 }
 
+LANES_INLINE void block_add(block *sums, int rows, int vectors, const float *from, int64_t ld) {
+    UNROLLED
+    for (int r = 0; r < rows; r++)
+        UNROLLED
+    for (int v = 0; v < vectors; v++)
+        sums->sum[r][v] += *(const vector_anywhere *)(from + r * ld + v * LANES);
+}
+
 LANES_INLINE void block_store(const block *sums, int rows, int vectors, float *to, int64_t ld) {
     UNROLLED
     for (int r = 0; r < rows; r++) {
@@ -165,9 +173,10 @@ LANES_INLINE void weights_of(const blocked_weights *w, int count) {
         const float *d = w->d + panel * w->d_rows * ldd + w->of.first * LANES;
         float *dW = w->dW + panel * (w->features + BLOCKED_SPARE) * ldw;
         for (int64_t feature = 0; feature < w->features; feature += ROWS(count)) {
-            block sums;
-            block_load(&sums, ROWS(count), count, dW + feature * ldw, ldw);
+            /* The rows' own sum is made first: many small terms are not lost one by one in a large total. */
+            block sums = {0};
             multiply(&sums, ROWS(count), 0, count, w->rows, w->s + feature, 1, w->lds, d, ldd);
+            block_add(&sums, ROWS(count), count, dW + feature * ldw, ldw);
             block_store(&sums, ROWS(count), count, dW + feature * ldw, ldw);
         }
     }

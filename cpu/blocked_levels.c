@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#if defined(__x86_64__)
+#if BLOCKED_X86_LEVELS
 extern const blocked_kernels cpu_blocked_v4, cpu_blocked_v3;
 
 /* What CMakeLists.txt compiles them with. */
@@ -30,7 +30,7 @@ const blocked_kernels *cpu_blocked_kernels(const char *name) {
         const blocked_kernels *kernels;
         int (*runs)(void);
     } levels[] = {
-#if defined(__x86_64__)
+#if BLOCKED_X86_LEVELS
         {&cpu_blocked_v4, runs_v4},
         {&cpu_blocked_v3, runs_v3},
 #endif

@@ -34,7 +34,7 @@ static void lay_out_units(blocked_plan *p) {
     p->of_h = (blocked_range){p->m.cell->blocked == BLOCKED_GRU ? 1 : 0, p->of_x.count};
 }
 
-void blocked_place(const blocked_plan *p, int64_t panel, blocked_cells *cells) {
+void cpu_blocked_place(const blocked_plan *p, int64_t panel, blocked_cells *cells) {
     static const int gru_gates[BLOCKED_SLOTS] = {2, 0, 1, 2}; /* of n_x, r, z, n_h in PyTorch's order r z n */
     const int64_t H = p->a->H, lanes = lanes_of(p);
     const int64_t units = p->m.cell->blocked == BLOCKED_RNN ? p->slots * lanes : lanes;
@@ -98,13 +98,13 @@ static int64_t take_weights(blocked_plan *p, float *base) {
     return used;
 }
 
-blocked_partial blocked_partial_of(const blocked_plan *p, int64_t group) {
+blocked_partial cpu_blocked_partial_of(const blocked_plan *p, int64_t group) {
     blocked_partial partial;
     take_partial(p, p->partial.dW + group * p->partial_size, &partial);
     return partial;
 }
 
-blocked_work blocked_work_of(const blocked_plan *p, int thread) {
+blocked_work cpu_blocked_work_of(const blocked_plan *p, int thread) {
     blocked_work work;
     take_work(p, p->work.x + thread * p->work_size, &work);
     return work;
@@ -117,7 +117,7 @@ static void pack_sums(const blocked_plan *p, blocked_range of, const float *W, i
     const int64_t lanes = lanes_of(p);
     blocked_cells cells;
     for (int64_t panel = 0; panel < p->panels; panel++) {
-        blocked_place(p, panel, &cells);
+        cpu_blocked_place(p, panel, &cells);
         for (int s = 0; s < of.count; s++)
             for (int64_t l = 0; l < cells.count[of.first + s]; l++) {
                 const float *row = W + (cells.place[of.first + s] + l) * columns;
@@ -138,7 +138,7 @@ static void pack_back(const blocked_plan *p, blocked_range of, const float *W, i
         const int64_t width = (left < BLOCKED_SLOTS ? left : BLOCKED_SLOTS) * lanes;
         const int64_t n = columns - first < width ? columns - first : width;
         for (int64_t panel = 0; panel < p->panels; panel++) {
-            blocked_place(p, panel, &cells);
+            cpu_blocked_place(p, panel, &cells);
             for (int s = 0; s < of.count; s++)
                 for (int64_t l = 0; l < cells.count[of.first + s]; l++)
                     march_carry(n, W + (cells.place[of.first + s] + l) * columns + first,
@@ -152,7 +152,7 @@ static void pack_biases(const blocked_plan *p) {
     const float *b = p->a->b, *b_hh = p->a->b_hh;
     blocked_cells cells;
     for (int64_t panel = 0; panel < p->panels; panel++) {
-        blocked_place(p, panel, &cells);
+        cpu_blocked_place(p, panel, &cells);
         for (int s = 0; s < p->slots; s++)
             for (int64_t l = 0; l < cells.count[s]; l++) {
                 float *start = p->start + (panel * p->slots + s) * lanes_of(p) + l;
@@ -163,8 +163,8 @@ static void pack_biases(const blocked_plan *p) {
     }
 }
 
-crs_status blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, const crs_recurrent *a,
-                           const recurrent_cell *cell, int backward) {
+crs_status cpu_blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, const crs_recurrent *a,
+                               const recurrent_cell *cell, int backward) {
     *p = (blocked_plan){.a = a, .kernels = kernels, .backward = backward};
     const crs_status status = march_prepare(&p->m, a, cell);
     if (status != CRS_OK)
@@ -182,7 +182,7 @@ crs_status blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, cons
     return CRS_OK;
 }
 
-crs_status blocked_pack(blocked_plan *p, crs_device *device) {
+crs_status cpu_blocked_pack(blocked_plan *p, crs_device *device) {
     blocked_plan sizes = *p;
     const int64_t weights = take_weights(&sizes, NULL);
     p->partial_size = p->backward ? take_partial(p, NULL, &p->partial) : 0;
@@ -215,7 +215,7 @@ static void add_weights(const blocked_plan *p, blocked_range of, const float *pa
     const int64_t lanes = lanes_of(p), width = of.count * lanes;
     blocked_cells cells;
     for (int64_t panel = 0; panel < p->panels; panel++) {
-        blocked_place(p, panel, &cells);
+        cpu_blocked_place(p, panel, &cells);
         for (int s = 0; s < of.count; s++)
             for (int64_t l = 0; l < cells.count[of.first + s]; l++) {
                 const float *from = packed + panel * (columns + BLOCKED_SPARE) * width + s * lanes + l;
@@ -229,14 +229,14 @@ static void add_weights(const blocked_plan *p, blocked_range of, const float *pa
 static void add_biases(const blocked_plan *p, blocked_range of, const float *packed, float *db) {
     blocked_cells cells;
     for (int64_t panel = 0; panel < p->panels; panel++) {
-        blocked_place(p, panel, &cells);
+        cpu_blocked_place(p, panel, &cells);
         for (int s = of.first; s < of.first + of.count; s++)
             for (int64_t l = 0; l < cells.count[s]; l++)
                 db[cells.place[s] + l] += packed[(panel * p->slots + s) * lanes_of(p) + l];
     }
 }
 
-void blocked_add_partials(const blocked_plan *p) {
+void cpu_blocked_add_partials(const blocked_plan *p) {
     float *sum = p->partial.dW;
     for (int64_t group = 1; group < p->groups; group++) {
         const float *next = sum + group * p->partial_size;

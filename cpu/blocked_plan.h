@@ -46,17 +46,17 @@ typedef struct blocked_plan {
 } blocked_plan;
 
 /* All of p but its memory. The errors are march_prepare's. */
-crs_status blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, const crs_recurrent *a,
-                           const recurrent_cell *cell, int backward);
+crs_status cpu_blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, const crs_recurrent *a,
+                               const recurrent_cell *cell, int backward);
 
 /* Takes the device's scratch, and packs the weights into it. CRS_ERR_MEMORY. */
-crs_status blocked_pack(blocked_plan *p, crs_device *device);
+crs_status cpu_blocked_pack(blocked_plan *p, crs_device *device);
 
 /* After the march back: adds up the groups' partial sums in order and adds them to the gradients. */
-void blocked_add_partials(const blocked_plan *p);
+void cpu_blocked_add_partials(const blocked_plan *p);
 
 /* Fills in what of a panel follows from its number. */
-void blocked_place(const blocked_plan *p, int64_t panel, blocked_cells *cells);
+void cpu_blocked_place(const blocked_plan *p, int64_t panel, blocked_cells *cells);
 
 /* The rows of a tile at one step. */
 typedef struct blocked_step {
@@ -69,15 +69,15 @@ typedef struct blocked_step {
 } blocked_step;
 
 /* Step k in running order, as a tile sees it. */
-void blocked_step_find(const blocked_plan *p, int64_t tile, int64_t k, blocked_step *s);
+void cpu_blocked_step_find(const blocked_plan *p, int64_t tile, int64_t k, blocked_step *s);
 
 /* What x and h are at the live rows, through the masks, one row behind the other. h is zero before the first step. */
-void blocked_gather(const blocked_plan *p, const blocked_step *s, float *x, float *h);
+void cpu_blocked_gather(const blocked_plan *p, const blocked_step *s, float *x, float *h);
 
 /* What the cells of a step see, save for what depends on the panel or the direction. */
-blocked_cells blocked_cells_at(const blocked_plan *p, const blocked_step *s);
+blocked_cells cpu_blocked_cells_at(const blocked_plan *p, const blocked_step *s);
 
-blocked_work blocked_work_of(const blocked_plan *p, int thread);
-blocked_partial blocked_partial_of(const blocked_plan *p, int64_t group);
+blocked_work cpu_blocked_work_of(const blocked_plan *p, int thread);
+blocked_partial cpu_blocked_partial_of(const blocked_plan *p, int64_t group);
 
 #endif

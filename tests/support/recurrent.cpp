@@ -2,6 +2,7 @@
 #include "recurrent_case.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace crs {
 namespace {
@@ -186,6 +187,48 @@ Verdict check_reserve(const Cell &cell, const Cell::Variant &variant, const Back
     return Verdict::pass();
 }
 
+/* Forward on inputs of which one element is not a number: `y` [T,B,H]. */
+Verdict forward_with_nan(const Cell &cell, const Device &device, const RecurrentShape &s, const char *name, size_t at,
+                         std::vector<double> *y) {
+    Numbers in = recurrent_inputs(cell, s);
+    if (name)
+        in.at(name)[at] = NAN;
+    Bench bench(device);
+    const crs_recurrent a = place_forward(cell, device, s, in, &bench);
+    bench.call("forward", device.ops().*cell.forward, a);
+    Result result;
+    CRS_TRY(bench.finish(&result));
+    *y = result.at("y").values;
+    return Verdict::pass();
+}
+
+/* What is not a number stays in sight: from its step on in its row, and in no other; one in R in every row, from the
+ * second step on. Bounds within exp and tanh would turn it into a number where their operands are the wrong way round.
+ */
+Verdict check_nan(const Cell &cell, const Cell::Variant &variant, const Backend &under_test) {
+    const Device device(under_test, 1);
+    RecurrentShape s = {4, 3, 2, 17};
+    s.variant = variant;
+    s.training = false;
+    std::vector<double> clean, of_x, of_R;
+    CRS_TRY(forward_with_nan(cell, device, s, nullptr, 0, &clean));
+    CRS_TRY(forward_with_nan(cell, device, s, "x", static_cast<size_t>((1 * s.B + 1) * s.I), &of_x));
+    CRS_TRY(forward_with_nan(cell, device, s, "R", 0, &of_R));
+    for (int64_t t = 0; t < s.T; t++)
+        for (int64_t b = 0; b < s.B; b++)
+            for (int64_t j = 0; j < s.H; j++) {
+                const size_t at = static_cast<size_t>((t * s.B + b) * s.H + j);
+                const bool reached = b == 1 && t >= 1;
+                if (reached ? !std::isnan(of_x[at]) : of_x[at] != clean[at])
+                    return Verdict::fail(format("step %lld, row %lld, unit %lld: %g, with a NaN in x", (long long)t,
+                                                (long long)b, (long long)j, of_x[at]));
+                if (t >= 1 && j == 0 && !std::isnan(of_R[at]))
+                    return Verdict::fail(
+                        format("step %lld, row %lld: %g, with a NaN in R", (long long)t, (long long)b, of_R[at]));
+            }
+    return Verdict::pass();
+}
+
 /* A forced variant is not replaced by another one where it cannot run: it refuses, and says how many units are too
  * many.
  */
@@ -247,6 +290,7 @@ Verdict check_recurrent(const Cell &cell, const Backend &under_test, const Backe
         gradients.emplace_back("dW", "W");
         CRS_TRY(check_gradients(operation, under_test, shapes, seeds, gradients));
         CRS_TRY(check_projected_mask(cell, variant, under_test));
+        CRS_TRY(check_nan(cell, variant, under_test));
         CRS_TRY(check_refusal(cell, variant, under_test));
         CRS_TRY(check_reserve(cell, variant, under_test));
     }
