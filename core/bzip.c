@@ -172,7 +172,7 @@ static int decompress(crs__bzip_segment *segment, bz_stream *stream) {
 }
 
 int crs__bzip_decode(crs__bzip_segment *segment) {
-    size_t size;
+    size_t size = 0;
     segment->text_size = 0;
     segment->good = 0;
     if (segment->bits < CRS__BZIP_MARK + CRS__BZIP_SUM || segment->bits > UINT32_MAX)
