@@ -18,19 +18,23 @@
 /* ---- the data file ---- */
 
 crs__cache_stamp crs__cache_stamp_of(const struct stat *info) {
+    const time_t last = info->st_ctim.tv_sec > info->st_mtim.tv_sec ? info->st_ctim.tv_sec : info->st_mtim.tv_sec;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (crs__cache_stamp){.size = (uint64_t)info->st_size,
                               .seconds = (uint64_t)info->st_mtim.tv_sec,
                               .nanoseconds = (uint64_t)info->st_mtim.tv_nsec,
+                              .status_seconds = (uint64_t)info->st_ctim.tv_sec,
+                              .status_nanoseconds = (uint64_t)info->st_ctim.tv_nsec,
                               .inode = (uint64_t)info->st_ino,
                               .device = (uint64_t)info->st_dev,
                               /* Some file systems count in steps of two seconds. */
-                              .settled = now.tv_sec - info->st_mtim.tv_sec > 2};
+                              .settled = now.tv_sec - last > 2};
 }
 
 int crs__cache_same(const crs__cache_stamp *one, const crs__cache_stamp *other) {
     return one->size == other->size && one->seconds == other->seconds && one->nanoseconds == other->nanoseconds &&
+           one->status_seconds == other->status_seconds && one->status_nanoseconds == other->status_nanoseconds &&
            one->inode == other->inode && one->device == other->device;
 }
 

@@ -12,14 +12,16 @@
 
 enum { CRS__CACHE_KEY, CRS__CACHE_STARTS, CRS__CACHE_LABELS, CRS__CACHE_ENCODER, CRS__CACHE_IDS, CRS__CACHE_SECTIONS };
 enum {
-    CRS__CACHE_VERSION = 1,
+    CRS__CACHE_VERSION = 2,
     CRS__CACHE_BLOCK = 1 << 20
 }; /* a section is hashed in blocks, each going on from the last */
 
 /* Which state of the data file it was. */
 typedef struct crs__cache_stamp {
-    uint64_t size, seconds, nanoseconds, inode, device;
-    uint64_t settled; /* 1: it was not written so lately that a later change could bear the same time */
+    uint64_t size, inode, device;
+    uint64_t seconds, nanoseconds;               /* of the last change, as whoever wrote it may set them */
+    uint64_t status_seconds, status_nanoseconds; /* as the system alone sets them */
+    uint64_t settled; /* 1: it was not changed so lately that a later change could bear the same times */
 } crs__cache_stamp;
 
 typedef struct crs__cache_header {
@@ -40,7 +42,7 @@ typedef struct crs__cache {
     const crs_config *config;
     const crs_encoder *encoder; /* the one given, or NULL */
     char path[512];             /* of the cache */
-    char key[2048];             /* everything that decides what becomes of the data file, as text */
+    char key[8192];             /* everything that decides what becomes of the data file, as text */
     size_t key_size;
     crs__cache_stamp stamp; /* of the data file when it was looked at */
 } crs__cache;
