@@ -105,7 +105,7 @@ static int check_starts(candidate *c, const crs__cache *cache, size_t count, int
         c->longest = length > c->longest ? length : c->longest;
         c->end = starts[i];
     }
-    return c->longest <= cache->config->length;
+    return c->longest <= (cache->encoder ? (int64_t)cache->encoder->length : cache->config->length);
 }
 
 static int check_labels(const candidate *c, size_t count) {

@@ -207,6 +207,53 @@ TEST_F(Cache, RowsOfAnEncoderAreKeptForThatEncoder) {
     EXPECT_EQ(caches().size(), 3U);
 }
 
+// An encoder brings its own settings of the text; those of the config beside it mean nothing.
+TEST_F(Cache, EncodersOfOneVocabularyMayDifferInTheirSettings) {
+    const std::string path = data("__label__a one two three one, two ten\n__label__b Two\n");
+    const crs_config former = config;
+    size_t known = 0;
+    for (const auto &[name, value] :
+         {std::pair("length", "5"), std::pair("length", "3"), std::pair("length", "100"), std::pair("truncate", "pre"),
+          std::pair("oov", "drop"), std::pair("lowercase", "off"), std::pair("filters", "x"),
+          std::pair("filters", "\u00e9"), std::pair("words-only", "on")}) {
+        SCOPED_TRACE(std::string(name) + " " + value);
+        crs_config other = former;
+        ASSERT_EQ(crs_config_set(&other, "length", "4", nullptr), CRS_OK);
+        ASSERT_EQ(crs_config_set(&other, name, value, nullptr), CRS_OK);
+        const Made fitted = build({{"a", "one"}, {"b", "two"}, {"b", "three"}, {"b", "four"}}, other);
+        ASSERT_EQ(tokens_of(fitted).size(), 4U);
+        config.length = 7;
+        const Made first = read(path, config, fitted.encoder.get());
+        expect_note(first, "wrote the cache");
+        EXPECT_EQ(caches().size(), ++known);
+        config.length = 2;
+        const Made second = read(path, config, fitted.encoder.get());
+        expect_note(second, "taken from the cache");
+        expect_same(plain(path, fitted.encoder.get()), first);
+        expect_same(first, second);
+    }
+    EXPECT_EQ(caches().size(), known);
+}
+
+TEST_F(Cache, ANameThatSaysAnotherFormatHasItsOwn) {
+    const std::string path = data("a\tone,two\nb\ttwo,three\n", "data");
+    for (const char *name : {"a.csv", "a.tsv"})
+        std::filesystem::create_symlink(path, folder.at(name));
+    config.header = CRS_FLAG_OFF;
+    snprintf(config.label_column, sizeof config.label_column, "1");
+    snprintf(config.text_column, sizeof config.text_column, "2");
+    const Made tabs = plain(folder.at("a.tsv")), commas = plain(folder.at("a.csv"));
+    EXPECT_NE(labels_of(tabs), labels_of(commas));
+    for (int round = 0; round < 2; round++) {
+        expect_same(tabs, read(folder.at("a.tsv"), config));
+        expect_same(commas, read(folder.at("a.csv"), config));
+    }
+    EXPECT_EQ(caches().size(), 2U);
+    for (const std::string &name : caches())
+        EXPECT_NE(folder.read("cache/" + name).find("data: " + std::filesystem::canonical(path).string() + "\n"),
+                  std::string::npos);
+}
+
 TEST_F(Cache, IdsOfFourBytes) {
     config.vocabulary = 100000;
     config.length = 1000;
