@@ -45,6 +45,10 @@ typedef struct crs__cache {
     char key[8192];             /* everything that decides what becomes of the data file, as text */
     size_t key_size;
     crs__cache_stamp stamp; /* of the data file when it was looked at */
+    uint64_t before;        /* hash of the data file before it was read, where its times are not settled */
+    /* What was written, once it was: no other is then mapped in its place. */
+    int written;
+    uint64_t body, vocabulary, classes;
 } crs__cache;
 
 enum { CRS__CACHE_NOTE = 256 };
@@ -55,9 +59,11 @@ int crs__cache_find(crs__cache *cache, const char *data, const crs_config *confi
 /* The dataset, mapped from the cache. 0: there is none that holds; note says what is wrong with one that is there.
  * fitted NULL: the encoder is not wanted. Every byte is looked at before it is believed. */
 int crs__cache_load(crs__cache *cache, crs_encoder **fitted, crs_dataset **dataset, char note[CRS__CACHE_NOTE]);
+/* To be called before the data file is read: looks at its content where its times cannot tell whether it changes
+ * meanwhile. */
+void crs__cache_prepare(crs__cache *cache);
 /* Writes it, where the data file has not changed since crs__cache_find. fitted NULL: there is none. */
-crs_status crs__cache_save(const crs__cache *cache, const crs_encoder *fitted, const crs_dataset *dataset,
-                           crs_error *error);
+crs_status crs__cache_save(crs__cache *cache, const crs_encoder *fitted, const crs_dataset *dataset, crs_error *error);
 
 /* ---- for these three ---- */
 

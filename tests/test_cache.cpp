@@ -160,6 +160,30 @@ TEST_F(Cache, AFileWrittenJustNowIsNotTrustedByItsTime) {
     expect_same(plain(path), made);
 }
 
+// A change within one tick of the file system's clock leaves the times as they were.
+TEST_F(Cache, AChangeWhileItIsReadIsSeenByTheContent) {
+    const std::string path = data(few, "a.ft.txt", 0);
+    char note[CRS__CACHE_NOTE];
+    crs__cache cache;
+    crs_error error;
+    Made made = plain(path);
+    ASSERT_TRUE(crs__cache_find(&cache, path.c_str(), &config, nullptr, note)) << note;
+    ASSERT_EQ(cache.stamp.settled, 0U);
+    crs__cache_prepare(&cache);
+    std::string other = few;
+    other.replace(other.find("three"), 5, "seven");
+    data(other, "a.ft.txt", 0);
+    cache.stamp = stamp_of(path);
+    cache.stamp.settled = 0;
+    EXPECT_EQ(crs__cache_save(&cache, made.encoder.get(), made.data.get(), &error), CRS_ERR_IO);
+    EXPECT_STREQ(error.what, "the data file changed while it was read");
+    EXPECT_TRUE(caches().empty());
+    data(few, "a.ft.txt", 0);
+    cache.stamp = stamp_of(path);
+    EXPECT_EQ(crs__cache_save(&cache, made.encoder.get(), made.data.get(), &error), CRS_OK) << error.what;
+    EXPECT_EQ(caches().size(), 1U);
+}
+
 TEST_F(Cache, EverySettingOfTheTextHasItsOwn) {
     const std::string path = data(few);
     size_t count, known = 1;
@@ -379,6 +403,36 @@ TEST_F(Cache, WhatIsWrongIsNotBelievedEvenWithRightSums) {
     later[8]++;
     folder.write(name, sealed(later));
     expect_note(read(path, config), "is of another release; made it again");
+}
+
+// Another process writes its own between our writing and our mapping.
+TEST_F(Cache, OnlyWhatWasWrittenIsMapped) {
+    const std::string path = data(few);
+    char note[CRS__CACHE_NOTE];
+    crs__cache cache;
+    crs_error error;
+    const Made made = plain(path);
+    ASSERT_TRUE(crs__cache_find(&cache, path.c_str(), &config, nullptr, note)) << note;
+    crs__cache_prepare(&cache);
+    ASSERT_EQ(crs__cache_save(&cache, made.encoder.get(), made.data.get(), &error), CRS_OK) << error.what;
+    const std::string name = only(), whole = folder.read(name);
+    crs_dataset *mapped = nullptr;
+    ASSERT_TRUE(crs__cache_load(&cache, nullptr, &mapped, note)) << note;
+    crs_dataset_free(mapped);
+    crs__cache_header header;
+    uint64_t sizes[CRS__CACHE_SECTIONS];
+    memcpy(&header, whole.data(), sizeof header);
+    ASSERT_TRUE(crs__cache_sizes(&header, sizes));
+    std::string other = whole;
+    char &label =
+        other[sizeof header + crs__cache_padded(sizes[CRS__CACHE_KEY]) + crs__cache_padded(sizes[CRS__CACHE_STARTS])];
+    label = static_cast<char>(!label);
+    folder.write(name, sealed(other));
+    EXPECT_FALSE(crs__cache_load(&cache, nullptr, &mapped, note));
+    EXPECT_STREQ(note, "was replaced by another");
+    cache.written = 0;
+    ASSERT_TRUE(crs__cache_load(&cache, nullptr, &mapped, note)) << "nothing else is wrong with it: " << note;
+    crs_dataset_free(mapped);
 }
 
 // ---- where there can be none ----
