@@ -13,11 +13,16 @@
 #include <unistd.h>
 
 enum { READ = 1 << 18, LONGEST = 16 << 20 }; /* bytes read at once; bits of a block at most, with some to spare */
+enum {
+    JOINS_MOST = 8
+}; /* a block has hardly ever one mark by chance in it; a damaged one could take in all the rest */
+enum { READY_MOST = 64 << 20, KEPT_MOST = 4 << 20 }; /* bytes: of text that lies ready; that a free slot keeps */
 enum { WAITING, RUNNING, DONE };
 
 typedef struct slot {
     crs__bzip_segment segment;
     int state, no_memory;
+    size_t ready; /* bytes of decoded text, until its turn comes */
 } slot;
 
 struct crs__bunzip {
@@ -26,14 +31,16 @@ struct crs__bunzip {
     size_t size, capacity;
     size_t begin, scanned; /* the bit where the next segment begins, and how far its end was looked for */
     int type;              /* of that segment; -1: there is none */
+    int failure;           /* errno of reading on, which is told once all before it is given out */
     /* Segments in their order: a ring, of which `count` from `first` on are in use. */
     slot *slots;
     size_t slot_count, first, count;
     size_t given; /* bytes of the first one's text that were given out, once it is current */
     int current, finished;
     uint32_t sum;         /* of the blocks of this stream so far */
-    pthread_mutex_t lock; /* of the slots' states, and of closing */
+    pthread_mutex_t lock; /* of the slots' states, of ready, and of closing */
     pthread_cond_t wanted, done;
+    size_t ready; /* bytes of all slots; those being decoded are not known yet */
     int closing;
     pthread_t *threads;
     size_t thread_count;
@@ -45,9 +52,11 @@ static slot *slot_at(crs__bunzip *b, size_t index) {
 
 /* ---- the threads ---- */
 
-/* The first that waits, which the caller then has to itself; NULL: there is none. Called with the lock held. */
+/* The first that waits, which the caller then has to itself; NULL: there is none. A little of the input may become very
+ * much text: only the very first, which is waited for, is decoded however much lies ready. Called with the lock held.
+ */
 static slot *take_waiting(crs__bunzip *b) {
-    for (size_t i = 0; i < b->count; i++)
+    for (size_t i = 0; i < b->count && (i == 0 || b->ready < READY_MOST); i++)
         if (slot_at(b, i)->state == WAITING) {
             slot_at(b, i)->state = RUNNING;
             return slot_at(b, i);
@@ -68,6 +77,8 @@ static void *work(void *user) {
         taken->no_memory = !crs__bzip_decode(&taken->segment);
         pthread_mutex_lock(&b->lock);
         taken->state = DONE;
+        taken->ready = taken->segment.text_size;
+        b->ready += taken->ready;
         pthread_cond_signal(&b->done);
     }
     pthread_mutex_unlock(&b->lock);
@@ -152,7 +163,7 @@ static int read_more(crs__bunzip *b) {
     return 1;
 }
 
-/* Hands out the next segment, where there is one. 0: it failed, errno says why. */
+/* Hands out the next segment, where there is one. 0: it failed, failure says why. */
 static int cut(crs__bunzip *b) {
     size_t at;
     int next = -1;
@@ -162,12 +173,14 @@ static int cut(crs__bunzip *b) {
         /* No block is so long: let it be found out that it is damaged, without reading all the rest into memory. */
         if (b->ended || at - b->begin > LONGEST)
             break;
-        if (!read_more(b))
+        if (!read_more(b)) {
+            b->failure = errno;
             return 0;
+        }
     }
     slot *made = slot_at(b, b->count);
     if (!crs__bzip_cut(&made->segment, b->input, b->begin, at, b->type)) {
-        errno = ENOMEM;
+        b->failure = ENOMEM;
         return 0;
     }
     pthread_mutex_lock(&b->lock);
@@ -183,11 +196,9 @@ static int cut(crs__bunzip *b) {
 }
 
 /* Keeps the threads busy. */
-static int cut_ahead(crs__bunzip *b) {
-    while (b->count < b->slot_count && b->type >= 0)
-        if (!cut(b))
-            return 0;
-    return 1;
+static void cut_ahead(crs__bunzip *b) {
+    while (b->count < b->slot_count && b->type >= 0 && !b->failure)
+        (void)cut(b);
 }
 
 /* ---- putting the segments in order ---- */
@@ -200,26 +211,34 @@ static slot *wait_for(crs__bunzip *b, size_t index, int whole) {
         s->state = DONE;
     while (s->state != DONE)
         pthread_cond_wait(&b->done, &b->lock);
+    b->ready -= s->ready;
+    s->ready = 0;
+    pthread_cond_broadcast(&b->wanted);
     pthread_mutex_unlock(&b->lock);
     return s;
 }
 
 static void drop_first(crs__bunzip *b) {
+    crs__bzip_segment *segment = &slot_at(b, 0)->segment;
+    if (segment->text_capacity > KEPT_MOST)
+        crs__bzip_clear(segment);
     pthread_mutex_lock(&b->lock);
     b->first = (b->first + 1) % b->slot_count;
     b->count--;
+    pthread_cond_broadcast(&b->wanted); /* another is the first */
     pthread_mutex_unlock(&b->lock);
 }
 
 /* A first segment that is no block by itself takes the next ones in until it is. */
 static const char *complete(crs__bunzip *b, int *failed) {
     slot *s = slot_at(b, 0);
-    while (!s->segment.good && !s->no_memory) {
-        if (b->count < 2 && b->type >= 0 && !cut(b)) {
+    for (int joins = 0; !s->segment.good && !s->no_memory; joins++) {
+        if (b->count < 2 && b->type >= 0 && (b->failure || !cut(b))) {
+            errno = b->failure;
             *failed = 1;
             return NULL;
         }
-        if (b->count < 2 || s->segment.bits > LONGEST)
+        if (b->count < 2 || joins == JOINS_MOST || s->segment.bits > LONGEST)
             return "a block is not whole, or its checksum is wrong";
         slot *next = wait_for(b, 1, 0);
         if (!crs__bzip_join(&s->segment, &next->segment) || !crs__bzip_decode(&s->segment))
@@ -247,7 +266,7 @@ static const char *end_stream(crs__bunzip *b, const crs__bzip_segment *s) {
         return "the checksum of all blocks is wrong";
     b->sum = 0;
     /* Anything else behind the end is not looked at, as bzip2 itself does. */
-    const int follows = b->count > 1 && s->bits == padded + CRS__BZIP_HEADER;
+    const int follows = (b->count > 1 || b->type >= 0) && s->bits == padded + CRS__BZIP_HEADER;
     const uint32_t header = follows ? crs__bzip_bits(s, padded) : 0;
     b->finished = header < (('B' << 24) | ('Z' << 16) | ('h' << 8) | '1') ||
                   header > (('B' << 24) | ('Z' << 16) | ('h' << 8) | '9');
@@ -260,7 +279,9 @@ static const char *advance(crs__bunzip *b, int *failed) {
         drop_first(b);
     b->current = 0;
     b->given = 0;
-    if (!cut_ahead(b)) {
+    cut_ahead(b);
+    if (b->count == 0 && b->failure) {
+        errno = b->failure;
         *failed = 1;
         return NULL;
     }

@@ -3,6 +3,7 @@
 
 #include "fail.h"
 #include "hash.h"
+#include "reader.h"
 
 #include <carousel/carousel.h>
 #include <errno.h>
@@ -18,19 +19,23 @@
 /* ---- the data file ---- */
 
 crs__cache_stamp crs__cache_stamp_of(const struct stat *info) {
+    const time_t last = info->st_ctim.tv_sec > info->st_mtim.tv_sec ? info->st_ctim.tv_sec : info->st_mtim.tv_sec;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (crs__cache_stamp){.size = (uint64_t)info->st_size,
                               .seconds = (uint64_t)info->st_mtim.tv_sec,
                               .nanoseconds = (uint64_t)info->st_mtim.tv_nsec,
+                              .status_seconds = (uint64_t)info->st_ctim.tv_sec,
+                              .status_nanoseconds = (uint64_t)info->st_ctim.tv_nsec,
                               .inode = (uint64_t)info->st_ino,
                               .device = (uint64_t)info->st_dev,
                               /* Some file systems count in steps of two seconds. */
-                              .settled = now.tv_sec - info->st_mtim.tv_sec > 2};
+                              .settled = now.tv_sec - last > 2};
 }
 
 int crs__cache_same(const crs__cache_stamp *one, const crs__cache_stamp *other) {
     return one->size == other->size && one->seconds == other->seconds && one->nanoseconds == other->nanoseconds &&
+           one->status_seconds == other->status_seconds && one->status_nanoseconds == other->status_nanoseconds &&
            one->inode == other->inode && one->device == other->device;
 }
 
@@ -69,50 +74,64 @@ static uint64_t hash_strings(const crs__counter *counter, uint64_t hash) {
     return hash;
 }
 
-/* 1 where the setting has a part in what becomes of the text. `rows` bounds it only where the vocabulary is fitted. */
+/* 1 where the setting has a part in what becomes of the text. A given encoder brings its own settings of the text. */
 static int matters(const crs_setting *setting, int fitting) {
     if (strcmp(setting->name, "rows") == 0)
         return fitting;
     if (strcmp(setting->name, "pad") == 0 || strcmp(setting->name, "mask") == 0)
         return 0;
-    return strcmp(setting->group, "Data") == 0 || strcmp(setting->group, "Text") == 0;
+    return strcmp(setting->group, "Data") == 0 || (fitting && strcmp(setting->group, "Text") == 0);
 }
 
-/* One line for each thing that decides. 0: it is too long, which a user's settings cannot make it. */
-static int write_key(crs__cache *cache) {
-    size_t count, used;
+static size_t write_settings(char *key, size_t size, const crs_config *config, int fitting) {
+    size_t count, used = 0;
     const crs_setting *settings = crs_config_settings(&count);
-    used = (size_t)snprintf(cache->key, sizeof cache->key, "carousel %s, utf8proc %s\n", crs_version(),
-                            utf8proc_version());
-    for (size_t i = 0; i < count && used < sizeof cache->key; i++) {
+    for (size_t i = 0; i < count && used < size; i++) {
         char value[1024];
-        if (matters(&settings[i], !cache->encoder))
-            used += (size_t)snprintf(cache->key + used, sizeof cache->key - used, "%s = %s\n", settings[i].name,
-                                     crs_config_get(cache->config, settings[i].name, value, sizeof value));
+        if (matters(&settings[i], fitting))
+            used += (size_t)snprintf(key + used, size - used, "%s = %s\n", settings[i].name,
+                                     crs_config_get(config, settings[i].name, value, sizeof value));
     }
-    if (cache->encoder && used < sizeof cache->key)
-        used += (size_t)snprintf(cache->key + used, sizeof cache->key - used, "encoder %zu %zu %016" PRIx64 "\n",
-                                 cache->encoder->tokens.count, cache->encoder->labels.count,
-                                 hash_strings(&cache->encoder->labels, hash_strings(&cache->encoder->tokens, 0)));
-    cache->key_size = used;
-    return used < sizeof cache->key;
+    return used;
 }
 
-/* The data file's name for a person to know it by, and a number that is another for every path and key. */
-static int write_path(crs__cache *cache, char note[CRS__CACHE_NOTE]) {
-    char *whole = realpath(cache->data, NULL);
-    if (!whole)
-        return 0;
-    const uint64_t number = crs__hash(whole, strlen(whole), crs__hash(cache->key, cache->key_size, 0));
+static size_t write_encoder(char *key, size_t size, const crs_encoder *encoder) {
+    const crs__tokenizer *t = &encoder->tokenizer;
+    const uint64_t characters =
+        crs__hash(t->filters, t->filter_count * sizeof *t->filters, crs__hash(t->ascii, sizeof t->ascii, 0));
+    return (size_t)snprintf(
+        key, size,
+        "encoder's tokens: chars %d, lowercase %d, words-only %d, ngrams %zu, characters %016" PRIx64
+        "\nencoder's rows: oov %d, length %zu, truncate %d\nencoder: %zu %zu %016" PRIx64 "\n",
+        t->chars, t->lowercase, t->words_only, t->ngrams, characters, encoder->oov, encoder->length, encoder->truncate,
+        encoder->tokens.count, encoder->labels.count,
+        hash_strings(&encoder->labels, hash_strings(&encoder->tokens, 0)));
+}
+
+/* One line for each thing that decides. `whole` is the data file's real path: what it says of the format need not be
+ * what the name says that was given. 0: it is too long. */
+static int write_key(crs__cache *cache, const char *whole) {
+    const size_t size = sizeof cache->key;
+    char *key = cache->key;
+    size_t used = (size_t)snprintf(key, size, "carousel %s, utf8proc %s\n", crs_version(), utf8proc_version());
+    used += write_settings(key + used, size - used, cache->config, !cache->encoder);
+    if (cache->encoder && used < size)
+        used += write_encoder(key + used, size - used, cache->encoder);
+    if (cache->config->format == CRS_FORMAT_AUTO && used < size)
+        used += (size_t)snprintf(key + used, size - used, "format by name: %d\n", crs__format_by_name(cache->data));
+    if (used < size)
+        used += (size_t)snprintf(key + used, size - used, "data: %s\n", whole);
+    cache->key_size = used;
+    return used < size;
+}
+
+/* The data file's name for a person to know it by, and a number that is another for every key. */
+static int write_path(crs__cache *cache, const char *whole) {
+    const uint64_t number = crs__hash(cache->key, cache->key_size, 0);
     const char *slash = strrchr(whole, '/');
     const int size = snprintf(cache->path, sizeof cache->path, "%s/%.100s.%016" PRIx64 ".cache", cache->config->cache,
                               slash ? slash + 1 : whole, number);
-    free(whole);
-    /* Beside it a longer name is needed while it is written. */
-    if (size > 0 && (size_t)size < sizeof cache->path)
-        return 1;
-    snprintf(note, CRS__CACHE_NOTE, "no cache: the folder's path is too long");
-    return 0;
+    return size > 0 && (size_t)size < sizeof cache->path;
 }
 
 int crs__cache_find(crs__cache *cache, const char *data, const crs_config *config, const crs_encoder *encoder,
@@ -129,7 +148,16 @@ int crs__cache_find(crs__cache *cache, const char *data, const crs_config *confi
         snprintf(note, CRS__CACHE_NOTE, "no cache: %.160s cannot be made: %s", config->cache, strerror(errno));
         return 0;
     }
-    return write_key(cache) && write_path(cache, note);
+    char *whole = realpath(data, NULL);
+    if (!whole) {
+        snprintf(note, CRS__CACHE_NOTE, "no cache: the data file's real path cannot be found: %s", strerror(errno));
+        return 0;
+    }
+    const int usable = write_key(cache, whole) && write_path(cache, whole);
+    free(whole);
+    if (!usable)
+        snprintf(note, CRS__CACHE_NOTE, "no cache: the path of the data file or of the folder is too long");
+    return usable;
 }
 
 /* ---- the layout ---- */

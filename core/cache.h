@@ -12,14 +12,16 @@
 
 enum { CRS__CACHE_KEY, CRS__CACHE_STARTS, CRS__CACHE_LABELS, CRS__CACHE_ENCODER, CRS__CACHE_IDS, CRS__CACHE_SECTIONS };
 enum {
-    CRS__CACHE_VERSION = 1,
+    CRS__CACHE_VERSION = 2,
     CRS__CACHE_BLOCK = 1 << 20
 }; /* a section is hashed in blocks, each going on from the last */
 
 /* Which state of the data file it was. */
 typedef struct crs__cache_stamp {
-    uint64_t size, seconds, nanoseconds, inode, device;
-    uint64_t settled; /* 1: it was not written so lately that a later change could bear the same time */
+    uint64_t size, inode, device;
+    uint64_t seconds, nanoseconds;               /* of the last change, as whoever wrote it may set them */
+    uint64_t status_seconds, status_nanoseconds; /* as the system alone sets them */
+    uint64_t settled; /* 1: it was not changed so lately that a later change could bear the same times */
 } crs__cache_stamp;
 
 typedef struct crs__cache_header {
@@ -40,9 +42,13 @@ typedef struct crs__cache {
     const crs_config *config;
     const crs_encoder *encoder; /* the one given, or NULL */
     char path[512];             /* of the cache */
-    char key[2048];             /* everything that decides what becomes of the data file, as text */
+    char key[8192];             /* everything that decides what becomes of the data file, as text */
     size_t key_size;
     crs__cache_stamp stamp; /* of the data file when it was looked at */
+    uint64_t before;        /* hash of the data file before it was read, where its times are not settled */
+    /* What was written, once it was: no other is then mapped in its place. */
+    int written;
+    uint64_t body, vocabulary, classes;
 } crs__cache;
 
 enum { CRS__CACHE_NOTE = 256 };
@@ -53,9 +59,11 @@ int crs__cache_find(crs__cache *cache, const char *data, const crs_config *confi
 /* The dataset, mapped from the cache. 0: there is none that holds; note says what is wrong with one that is there.
  * fitted NULL: the encoder is not wanted. Every byte is looked at before it is believed. */
 int crs__cache_load(crs__cache *cache, crs_encoder **fitted, crs_dataset **dataset, char note[CRS__CACHE_NOTE]);
+/* To be called before the data file is read: looks at its content where its times cannot tell whether it changes
+ * meanwhile. */
+void crs__cache_prepare(crs__cache *cache);
 /* Writes it, where the data file has not changed since crs__cache_find. fitted NULL: there is none. */
-crs_status crs__cache_save(const crs__cache *cache, const crs_encoder *fitted, const crs_dataset *dataset,
-                           crs_error *error);
+crs_status crs__cache_save(crs__cache *cache, const crs_encoder *fitted, const crs_dataset *dataset, crs_error *error);
 
 /* ---- for these three ---- */
 

@@ -60,6 +60,15 @@ static const char *check_header(candidate *c, const crs__cache *cache) {
     return NULL;
 }
 
+/* Another process may put its own in the place of one that was just written. */
+static const char *check_written(const candidate *c, const crs__cache *cache) {
+    const crs__cache_header *header = &c->header;
+    if (cache->written &&
+        (header->body != cache->body || header->vocabulary != cache->vocabulary || header->classes != cache->classes))
+        return "was replaced by another";
+    return NULL;
+}
+
 /* Whether the data file is what it was. Where its time or place have changed, its content decides. */
 static const char *check_stamp(candidate *c, const crs__cache *cache) {
     uint64_t content;
@@ -105,7 +114,7 @@ static int check_starts(candidate *c, const crs__cache *cache, size_t count, int
         c->longest = length > c->longest ? length : c->longest;
         c->end = starts[i];
     }
-    return c->longest <= cache->config->length;
+    return c->longest <= (cache->encoder ? (int64_t)cache->encoder->length : cache->config->length);
 }
 
 static int check_labels(const candidate *c, size_t count) {
@@ -215,6 +224,8 @@ static const char *map(const candidate *c, crs_dataset **dataset) {
 
 static const char *load(candidate *c, const crs__cache *cache, crs_encoder **fitted, crs_dataset **dataset) {
     const char *why = check_header(c, cache);
+    if (!why)
+        why = check_written(c, cache);
     if (!why)
         why = check_stamp(c, cache);
     if (!why)

@@ -63,20 +63,32 @@ static crs_status write_sections(const char *path, const crs__cache_header *head
     return crs__output_close(&output, error);
 }
 
-crs_status crs__cache_save(const crs__cache *cache, const crs_encoder *fitted, const crs_dataset *dataset,
-                           crs_error *error) {
+void crs__cache_prepare(crs__cache *cache) {
+    /* Where it cannot be read, neither can what follows. */
+    if (!cache->stamp.settled)
+        (void)crs__cache_content(cache->data, &cache->before);
+}
+
+/* The data file's content, if it is the one that was read. Times that are not settled do not tell, so that the content
+ * before has to be the same too. */
+static crs_status take_content(const crs__cache *cache, uint64_t *content, crs_error *error) {
     struct stat info;
-    uint64_t content, sizes[CRS__CACHE_SECTIONS];
-    char *json = NULL;
-    if (crs__cache_content(cache->data, &content) != CRS_OK)
+    if (crs__cache_content(cache->data, content) != CRS_OK)
         return crs__fail(error, CRS_ERR_IO, "the data file cannot be read again", NULL);
     crs__cache_stamp now = {0};
     if (stat(cache->data, &info) == 0)
         now = crs__cache_stamp_of(&info);
-    if (!crs__cache_same(&now, &cache->stamp))
+    if (!crs__cache_same(&now, &cache->stamp) || (!cache->stamp.settled && *content != cache->before))
         return crs__fail(error, CRS_ERR_IO, "the data file changed while it was read", NULL);
-    if (fitted)
-        CRS_TRY(crs_encoder_to_json(fitted, &json));
+    return CRS_OK;
+}
+
+crs_status crs__cache_save(crs__cache *cache, const crs_encoder *fitted, const crs_dataset *dataset, crs_error *error) {
+    uint64_t content, sizes[CRS__CACHE_SECTIONS];
+    char *json = NULL;
+    CRS_TRY(take_content(cache, &content, error));
+    if (fitted && crs_encoder_to_json(fitted, &json) != CRS_OK)
+        return crs__fail(error, CRS_ERR_MEMORY, "out of memory for the encoder's JSON", NULL);
     crs__cache_header header =
         describe(cache, fitted ? fitted : cache->encoder, dataset, content, json ? strlen(json) + 1 : 0);
     const void *const sections[CRS__CACHE_SECTIONS] = {cache->key, dataset->starts, dataset->labels, json,
@@ -84,6 +96,10 @@ crs_status crs__cache_save(const crs__cache *cache, const crs_encoder *fitted, c
     crs__cache_sizes(&header, sizes);
     seal(&header, sections, sizes);
     const crs_status status = write_sections(cache->path, &header, sections, sizes, error);
+    cache->written = status == CRS_OK;
+    cache->body = header.body;
+    cache->vocabulary = header.vocabulary;
+    cache->classes = header.classes;
     free(json);
     return status;
 }

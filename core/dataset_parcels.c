@@ -74,6 +74,21 @@ static crs_status put_row(parcel *p, const crs_row *row) {
     return CRS_OK;
 }
 
+/* Makes it empty. */
+static void clear_parcel(parcel *p) {
+    p->size = p->count = 0;
+    if (p->capacity > CRS__SPARE_MOST) {
+        free(p->bytes);
+        p->bytes = NULL;
+        p->capacity = 0;
+    }
+    if (p->rows_capacity > CRS__SPARE_MOST / sizeof *p->rows) {
+        free(p->rows);
+        p->rows = NULL;
+        p->rows_capacity = 0;
+    }
+}
+
 /* ---- the line of parcels ---- */
 
 /* Full parcels wait in the order of their numbers; empty ones are used again, so that memory is bounded. */
@@ -152,6 +167,7 @@ static void give_back(pipeline *line, parcel *p, size_t shard, crs_status status
         line->status = status;
         line->error = *error;
     }
+    clear_parcel(p);
     p->next = line->empty;
     line->empty = p;
     pthread_cond_signal(&line->emptied);
@@ -189,7 +205,6 @@ static void *work(void *user) {
 
 /* Fills a parcel with rows, at most *left where that is not negative; *end is set behind the last. */
 static crs_status fill(parcel *p, crs_reader *reader, int64_t *left, int *end, crs_error *error) {
-    p->size = p->count = 0;
     while (p->size < PARCEL_BYTES && *left != 0) {
         crs_row row;
         CRS_TRY(crs_reader_next(reader, &row, end, error));
@@ -216,6 +231,29 @@ static crs_status feed(pipeline *line, crs_reader *reader, int64_t limit, crs_er
         CRS_TRY(status);
     }
     return CRS_OK;
+}
+
+static crs_status read_serial(crs_dataset_builder *b, crs_reader *reader, int64_t limit, int64_t *skipped,
+                              crs_error *error) {
+    parcel p = {0};
+    int64_t left = limit > 0 ? limit : -1;
+    int end = 0;
+    crs_status status = CRS_OK;
+    while (!end && status == CRS_OK) {
+        const crs_status reading = fill(&p, reader, &left, &end, error);
+        crs_error found;
+        status = add_parcel(&b->shards[0], &p, b->config.skip_bad, skipped, &found);
+        if (status != CRS_OK && error)
+            *error = found;
+        if (status == CRS_OK)
+            status = reading;
+        if (status == CRS_OK && crs__builder_take(b, 0, b->piece_count) != CRS_OK)
+            status = crs__fail_memory(error, p.size, "a dataset's rows");
+        clear_parcel(&p);
+    }
+    free(p.bytes);
+    free(p.rows);
+    return status;
 }
 
 static void free_parcels(parcel *p) {
@@ -257,11 +295,13 @@ static crs_status read_parallel(crs_dataset_builder *b, crs_reader *reader, int6
     pthread_cond_init(&line.filled, NULL);
     pthread_cond_init(&line.emptied, NULL);
     const size_t started = start(&line, workers, count);
-    crs_status status = started > 0 ? make_parcels(&line, started + 2) : CRS_ERR_MEMORY;
+    crs_status status = make_parcels(&line, started + 2);
     if (status != CRS_OK)
         crs__fail_memory(error, started * sizeof(parcel), "reading by several threads");
-    else
+    else if (started > 0)
         status = feed(&line, reader, limit, error);
+    else /* a system that has no thread left does not keep from the work */
+        status = read_serial(b, reader, limit, skipped, error);
     close_line(&line);
     for (size_t i = 0; i < started; i++)
         pthread_join(workers[i].thread, NULL);
@@ -275,28 +315,6 @@ static crs_status read_parallel(crs_dataset_builder *b, crs_reader *reader, int6
     if (error)
         *error = line.error;
     return line.status;
-}
-
-static crs_status read_serial(crs_dataset_builder *b, crs_reader *reader, int64_t limit, int64_t *skipped,
-                              crs_error *error) {
-    parcel p = {0};
-    int64_t left = limit > 0 ? limit : -1;
-    int end = 0;
-    crs_status status = CRS_OK;
-    while (!end && status == CRS_OK) {
-        const crs_status reading = fill(&p, reader, &left, &end, error);
-        crs_error found;
-        status = add_parcel(&b->shards[0], &p, b->config.skip_bad, skipped, &found);
-        if (status != CRS_OK && error)
-            *error = found;
-        if (status == CRS_OK)
-            status = reading;
-        if (status == CRS_OK && crs__builder_take(b, 0, b->piece_count) != CRS_OK)
-            status = crs__fail_memory(error, p.size, "a dataset's rows");
-    }
-    free(p.bytes);
-    free(p.rows);
-    return status;
 }
 
 crs_status crs__builder_read(crs_dataset_builder *b, crs_reader *reader, int64_t limit, int64_t *skipped,

@@ -40,22 +40,24 @@ static crs_status read_text(const char *path, const crs_config *config, const cr
     return status;
 }
 
-/* Keeps what was read, and takes its place: memory for the allocated one is given back. */
+/* Keeps what was read, and maps it in the place of the memory that holds it, which is given back. */
 static void keep(crs__cache *cache, const char *former, crs_encoder **fitted, crs_dataset **dataset) {
     crs_dataset *read = *dataset, *mapped;
     char why[CRS__CACHE_NOTE], *note = read->stats.cache;
     const size_t size = sizeof read->stats.cache;
-    crs_error error;
+    crs_error error = {0};
     if (crs__cache_save(cache, fitted ? *fitted : NULL, read, &error) != CRS_OK) {
         snprintf(note, size, "no cache: %.300s: %.150s", cache->path, error.what);
+        return;
+    }
+    if (!crs__cache_load(cache, NULL, &mapped, why)) {
+        snprintf(note, size, "no cache: %.300s, just written, %.150s", cache->path, why[0] ? why : "is gone");
         return;
     }
     if (former[0])
         snprintf(note, size, "the cache %.300s %.150s; made it again", cache->path, former);
     else
         snprintf(note, size, "wrote the cache %.300s", cache->path);
-    if (!crs__cache_load(cache, NULL, &mapped, why))
-        return;
     memcpy(mapped->stats.cache, note, size);
     crs_dataset_free(read);
     *dataset = mapped;
@@ -78,6 +80,8 @@ crs_status crs_dataset_read(const char *path, const crs_config *config, const cr
         snprintf((*dataset)->stats.cache, sizeof(*dataset)->stats.cache, "taken from the cache %.300s", cache.path);
         return CRS_OK;
     }
+    if (usable)
+        crs__cache_prepare(&cache);
     CRS_TRY(read_text(path, config, encoder, fitted, dataset, error));
     if (usable)
         keep(&cache, why, encoder ? NULL : fitted, dataset);

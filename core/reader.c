@@ -25,8 +25,7 @@ static int ends_in(const char *path, size_t tail, const char *ending) {
     return size > length && strncasecmp(path + size - length, ending, length) == 0;
 }
 
-/* What the file's name says, or CRS_FORMAT_AUTO. */
-static crs_format format_by_name(const char *path) {
+crs_format crs__format_by_name(const char *path) {
     static const char *const packed[] = {".bz2", ".gz", ".xz", ".zst"};
     size_t tail = 0;
     for (size_t i = 0; i < sizeof packed / sizeof *packed && tail == 0; i++)
@@ -73,7 +72,7 @@ static crs_status refuse_empty(crs__stream *stream, crs_error *error) {
 }
 
 static crs_status find_format(const char *path, crs__stream *stream, int *format, crs_error *error) {
-    *format = format_by_name(path);
+    *format = crs__format_by_name(path);
     if (*format != CRS_FORMAT_AUTO)
         return CRS_OK;
     const char *bytes;

@@ -21,6 +21,8 @@ crs_status crs__lines_open(crs__stream *stream, const char *path, const crs_conf
                            crs_error *error); /* fastText, plain lines */
 crs_status crs__table_open(crs__stream *stream, const char *path, const crs_config *config, crs__rows *rows, char *note,
                            crs_error *error); /* csv, tsv */
+/* The format that the file's name says, as --format auto has it, or CRS_FORMAT_AUTO. */
+crs_format crs__format_by_name(const char *path);
 crs_status crs__folder_open(const char *path, crs__rows *rows, char *note, crs_error *error);
 
 #endif

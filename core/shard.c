@@ -117,6 +117,21 @@ crs_status crs__shard_add(crs__shard *shard, const char *text, size_t text_size,
     return status == CRS_OK ? CRS_OK : crs__fail_memory(error, text_size, "a dataset's row");
 }
 
+static void give_back_large(crs__shard *shard) {
+    if (shard->cut.capacity > CRS__SPARE_MOST)
+        crs__tokens_clear(&shard->cut);
+    if (shard->row_capacity > CRS__SPARE_MOST / sizeof *shard->row) {
+        free(shard->row);
+        shard->row = NULL;
+        shard->row_size = shard->row_capacity = 0;
+    }
+    if (shard->capacity > CRS__SPARE_MOST) {
+        free(shard->bytes);
+        shard->bytes = NULL;
+        shard->capacity = 0;
+    }
+}
+
 crs_status crs__shard_piece(crs__shard *shard, crs__piece **piece) {
     crs__piece *made =
         mmap(NULL, sizeof *made + shard->tally.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -127,6 +142,7 @@ crs_status crs__shard_piece(crs__shard *shard, crs__piece **piece) {
     made->labels = shard->labels.count;
     made->bytes = made->size > 0 ? memcpy(made + 1, shard->bytes, made->size) : NULL;
     shard->tally = (crs__piece){.shard = made->shard};
+    give_back_large(shard);
     *piece = made;
     return CRS_OK;
 }

@@ -18,6 +18,9 @@ typedef struct crs__piece {
     const unsigned char *bytes; /* [size], in one block with the piece */
 } crs__piece;
 
+/* Bytes of a buffer that is kept for the next rows; one that grew larger with a few long ones is given back. */
+enum { CRS__SPARE_MOST = 4 << 20 };
+
 typedef struct crs__shard {
     const crs_encoder *encoder;
     int fitting;                 /* 1: ids and labels are provisional numbers, of the counters'; 0: the encoder's own */

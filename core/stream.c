@@ -82,6 +82,9 @@ static crs_status fail_read(const crs__stream *s, int code, crs_error *error) {
     /* A signal handler that asks for system calls to be broken off wants the reading to end. */
     if (code == EINTR)
         return crs__fail_at(error, CRS_ERR_INTERRUPTED, s->name, s->number, -1, "reading was interrupted", NULL);
+    if (code == ENOMEM)
+        return crs__fail_at(error, CRS_ERR_MEMORY, s->name, s->number, -1, "out of memory while reading it",
+                            "free some memory, or use fewer --threads");
     return crs__fail_at(error, CRS_ERR_IO, s->name, s->number, -1, "cannot be read%s: %s",
                         "check the file and the disk", s->number > 0 ? " on after this line" : "", strerror(code));
 }

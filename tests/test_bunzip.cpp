@@ -2,13 +2,17 @@
 #include "text_files.hpp"
 
 extern "C" {
+#include "../core/bunzip.h"
 #include "../core/bzip.h"
 }
 
 #include <bzlib.h>
+#include <cerrno>
+#include <fcntl.h>
 #include <random>
 #include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 
 namespace {
 
@@ -92,6 +96,78 @@ TEST(Bunzip, FromAPipe) {
     writer.join();
     ASSERT_EQ(reading.status, CRS_OK) << reading.error.what;
     EXPECT_TRUE(reading.rows == read_with(folder.at("plain"), 1).rows);
+}
+
+// Bytes of a pipe that has no more for now: what was read before the error is given out first.
+TEST(Bunzip, AnErrorOfReadingComesBehindAllThatWasRead) {
+    const std::string text = lines(700000, 12), bytes = packed(text);
+    const size_t first = 1 << 16, sent = bytes.size() - 1000;
+    for (size_t threads : {1U, 2U, 7U}) {
+        int ends[2];
+        ASSERT_EQ(pipe2(ends, O_NONBLOCK), 0);
+        ASSERT_GE(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20), 1 << 20);
+        ASSERT_EQ(write(ends[1], bytes.data() + first, sent - first), static_cast<ssize_t>(sent - first));
+        crs__bunzip *bunzip = crs__bunzip_open(ends[0], bytes.data(), first, threads);
+        ASSERT_NE(bunzip, nullptr);
+        std::string got(text.size(), '\0');
+        size_t size = 0;
+        const char *why = nullptr;
+        ssize_t more;
+        while ((more = crs__bunzip_read(bunzip, &got[size], got.size() - size, &why)) > 0)
+            size += static_cast<size_t>(more);
+        EXPECT_EQ(more, -1);
+        EXPECT_EQ(errno, EAGAIN);
+        EXPECT_EQ(why, nullptr);
+        EXPECT_GT(size, text.size() - 110000) << "all blocks but the last, with " << threads << " threads";
+        EXPECT_TRUE(got.compare(0, size, text, 0, size) == 0);
+        crs__bunzip_close(bunzip);
+        close(ends[0]);
+        close(ends[1]);
+    }
+}
+
+// The end of one stream, the beginning of another, and an error: not the end of all.
+TEST(Bunzip, AnErrorOfReadingBetweenStreamsIsNoEnd) {
+    const std::string one = packed(lines(150000, 13)), two = packed(lines(150000, 14));
+    const size_t first = 1 << 16;
+    int ends[2];
+    ASSERT_EQ(pipe2(ends, O_NONBLOCK), 0);
+    ASSERT_GE(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20), 1 << 20);
+    const std::string bytes = (one + two).substr(0, one.size() + 50000);
+    ASSERT_EQ(write(ends[1], bytes.data() + first, bytes.size() - first), static_cast<ssize_t>(bytes.size() - first));
+    crs__bunzip *bunzip = crs__bunzip_open(ends[0], bytes.data(), first, 2);
+    ASSERT_NE(bunzip, nullptr);
+    std::string got(1 << 20, '\0');
+    const char *why = nullptr;
+    ssize_t more;
+    size_t size = 0;
+    while ((more = crs__bunzip_read(bunzip, got.data(), got.size(), &why)) > 0)
+        size += static_cast<size_t>(more);
+    EXPECT_EQ(more, -1);
+    EXPECT_EQ(errno, EAGAIN);
+    EXPECT_EQ(size, lines(150000, 13).size());
+    crs__bunzip_close(bunzip);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+// A damaged block is told after a few more, not after all that could ever belong to it.
+TEST(Bunzip, ADamagedBlockDoesNotTakeInTheRest) {
+    Folder folder;
+    std::string bytes = packed(lines(3000000, 15));
+    bytes[5000] = static_cast<char>(bytes[5000] ^ 1);
+    const int descriptor = open(folder.write("x.bz2", bytes).c_str(), O_RDONLY | O_CLOEXEC);
+    const size_t first = 1 << 16;
+    ASSERT_EQ(lseek(descriptor, first, SEEK_SET), static_cast<off_t>(first));
+    crs__bunzip *bunzip = crs__bunzip_open(descriptor, bytes.data(), first, 1);
+    ASSERT_NE(bunzip, nullptr);
+    char to;
+    const char *why = nullptr;
+    EXPECT_EQ(crs__bunzip_read(bunzip, &to, 1, &why), -1);
+    EXPECT_STREQ(why, "a block is not whole, or its checksum is wrong");
+    EXPECT_LT(lseek(descriptor, 0, SEEK_CUR), 1500000);
+    crs__bunzip_close(bunzip);
+    close(descriptor);
 }
 
 // Marks in a file, at any bit.

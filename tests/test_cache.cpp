@@ -37,6 +37,22 @@ class Cache : public testing::Test {
         struct timespec times[2] = {{time(nullptr) - seconds_ago, 7}, {time(nullptr) - seconds_ago, 7}};
         ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
     }
+    static crs__cache_stamp stamp_of(const std::string &path) {
+        struct stat info = {};
+        EXPECT_EQ(stat(path.c_str(), &info), 0);
+        return crs__cache_stamp_of(&info);
+    }
+    // Makes the cache say that it is of that state, and that its times can be relied on.
+    void bear(const std::string &name, crs__cache_stamp state) const {
+        std::string bytes = folder.read(name);
+        crs__cache_header header;
+        memcpy(&header, bytes.data(), sizeof header);
+        header.stamp = state;
+        header.stamp.settled = 1;
+        header.self = crs__cache_header_hash(&header);
+        memcpy(bytes.data(), &header, sizeof header);
+        folder.write(name, bytes);
+    }
     std::vector<std::string> caches() const {
         std::vector<std::string> names;
         for (const auto &entry : std::filesystem::directory_iterator(config.cache))
@@ -71,17 +87,29 @@ TEST_F(Cache, TheSecondStartGivesTheSameWithoutReading) {
     expect_note(second, "taken from the cache " + folder.at(only()));
     EXPECT_EQ(second.stats().mapped, 1);
     expect_same(text, second);
-    // Something else of the same size, time and place: it is not looked at.
+    // Something else, of which the cache says that it has that size, those times and that place: it is not looked at.
     std::string other = folder.read("a.ft.txt");
     other.replace(other.find("Word"), 4, "What");
     data(other);
-    crs__cache_header header;
-    memcpy(&header, folder.read(only()).data(), sizeof header);
-    const struct timespec times[2] = {
-        {static_cast<time_t>(header.stamp.seconds), static_cast<long>(header.stamp.nanoseconds)},
-        {static_cast<time_t>(header.stamp.seconds), static_cast<long>(header.stamp.nanoseconds)}};
-    ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+    bear(only(), stamp_of(path));
     expect_same(text, read(path, config));
+}
+
+// A copy with the old time, as `cp -p` and `tar` make it, and a writer who sets the time back.
+TEST_F(Cache, ATimeThatWasSetBackIsNotBelieved) {
+    const std::string path = data(few);
+    read(path, config);
+    struct stat info;
+    ASSERT_EQ(stat(path.c_str(), &info), 0);
+    bear(only(), stamp_of(path));
+    std::string other = few;
+    other.replace(other.find("three"), 5, "seven");
+    folder.write("a.ft.txt", other);
+    const struct timespec times[2] = {info.st_mtim, info.st_mtim};
+    ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+    const Made made = read(path, config);
+    expect_note(made, "is of an older state of the data; made it again");
+    expect_same(plain(path), made);
 }
 
 TEST_F(Cache, ChangedDataAreReadAgain) {
@@ -132,6 +160,30 @@ TEST_F(Cache, AFileWrittenJustNowIsNotTrustedByItsTime) {
     expect_same(plain(path), made);
 }
 
+// A change within one tick of the file system's clock leaves the times as they were.
+TEST_F(Cache, AChangeWhileItIsReadIsSeenByTheContent) {
+    const std::string path = data(few, "a.ft.txt", 0);
+    char note[CRS__CACHE_NOTE];
+    crs__cache cache;
+    crs_error error;
+    Made made = plain(path);
+    ASSERT_TRUE(crs__cache_find(&cache, path.c_str(), &config, nullptr, note)) << note;
+    ASSERT_EQ(cache.stamp.settled, 0U);
+    crs__cache_prepare(&cache);
+    std::string other = few;
+    other.replace(other.find("three"), 5, "seven");
+    data(other, "a.ft.txt", 0);
+    cache.stamp = stamp_of(path);
+    cache.stamp.settled = 0;
+    EXPECT_EQ(crs__cache_save(&cache, made.encoder.get(), made.data.get(), &error), CRS_ERR_IO);
+    EXPECT_STREQ(error.what, "the data file changed while it was read");
+    EXPECT_TRUE(caches().empty());
+    data(few, "a.ft.txt", 0);
+    cache.stamp = stamp_of(path);
+    EXPECT_EQ(crs__cache_save(&cache, made.encoder.get(), made.data.get(), &error), CRS_OK) << error.what;
+    EXPECT_EQ(caches().size(), 1U);
+}
+
 TEST_F(Cache, EverySettingOfTheTextHasItsOwn) {
     const std::string path = data(few);
     size_t count, known = 1;
@@ -177,6 +229,53 @@ TEST_F(Cache, RowsOfAnEncoderAreKeptForThatEncoder) {
         expect_same(first, second);
     }
     EXPECT_EQ(caches().size(), 3U);
+}
+
+// An encoder brings its own settings of the text; those of the config beside it mean nothing.
+TEST_F(Cache, EncodersOfOneVocabularyMayDifferInTheirSettings) {
+    const std::string path = data("__label__a one two three one, two ten\n__label__b Two\n");
+    const crs_config former = config;
+    size_t known = 0;
+    for (const auto &[name, value] :
+         {std::pair("length", "5"), std::pair("length", "3"), std::pair("length", "100"), std::pair("truncate", "pre"),
+          std::pair("oov", "drop"), std::pair("lowercase", "off"), std::pair("filters", "x"),
+          std::pair("filters", "\u00e9"), std::pair("words-only", "on")}) {
+        SCOPED_TRACE(std::string(name) + " " + value);
+        crs_config other = former;
+        ASSERT_EQ(crs_config_set(&other, "length", "4", nullptr), CRS_OK);
+        ASSERT_EQ(crs_config_set(&other, name, value, nullptr), CRS_OK);
+        const Made fitted = build({{"a", "one"}, {"b", "two"}, {"b", "three"}, {"b", "four"}}, other);
+        ASSERT_EQ(tokens_of(fitted).size(), 4U);
+        config.length = 7;
+        const Made first = read(path, config, fitted.encoder.get());
+        expect_note(first, "wrote the cache");
+        EXPECT_EQ(caches().size(), ++known);
+        config.length = 2;
+        const Made second = read(path, config, fitted.encoder.get());
+        expect_note(second, "taken from the cache");
+        expect_same(plain(path, fitted.encoder.get()), first);
+        expect_same(first, second);
+    }
+    EXPECT_EQ(caches().size(), known);
+}
+
+TEST_F(Cache, ANameThatSaysAnotherFormatHasItsOwn) {
+    const std::string path = data("a\tone,two\nb\ttwo,three\n", "data");
+    for (const char *name : {"a.csv", "a.tsv"})
+        std::filesystem::create_symlink(path, folder.at(name));
+    config.header = CRS_FLAG_OFF;
+    snprintf(config.label_column, sizeof config.label_column, "1");
+    snprintf(config.text_column, sizeof config.text_column, "2");
+    const Made tabs = plain(folder.at("a.tsv")), commas = plain(folder.at("a.csv"));
+    EXPECT_NE(labels_of(tabs), labels_of(commas));
+    for (int round = 0; round < 2; round++) {
+        expect_same(tabs, read(folder.at("a.tsv"), config));
+        expect_same(commas, read(folder.at("a.csv"), config));
+    }
+    EXPECT_EQ(caches().size(), 2U);
+    for (const std::string &name : caches())
+        EXPECT_NE(folder.read("cache/" + name).find("data: " + std::filesystem::canonical(path).string() + "\n"),
+                  std::string::npos);
 }
 
 TEST_F(Cache, IdsOfFourBytes) {
@@ -304,6 +403,36 @@ TEST_F(Cache, WhatIsWrongIsNotBelievedEvenWithRightSums) {
     later[8]++;
     folder.write(name, sealed(later));
     expect_note(read(path, config), "is of another release; made it again");
+}
+
+// Another process writes its own between our writing and our mapping.
+TEST_F(Cache, OnlyWhatWasWrittenIsMapped) {
+    const std::string path = data(few);
+    char note[CRS__CACHE_NOTE];
+    crs__cache cache;
+    crs_error error;
+    const Made made = plain(path);
+    ASSERT_TRUE(crs__cache_find(&cache, path.c_str(), &config, nullptr, note)) << note;
+    crs__cache_prepare(&cache);
+    ASSERT_EQ(crs__cache_save(&cache, made.encoder.get(), made.data.get(), &error), CRS_OK) << error.what;
+    const std::string name = only(), whole = folder.read(name);
+    crs_dataset *mapped = nullptr;
+    ASSERT_TRUE(crs__cache_load(&cache, nullptr, &mapped, note)) << note;
+    crs_dataset_free(mapped);
+    crs__cache_header header;
+    uint64_t sizes[CRS__CACHE_SECTIONS];
+    memcpy(&header, whole.data(), sizeof header);
+    ASSERT_TRUE(crs__cache_sizes(&header, sizes));
+    std::string other = whole;
+    char &label =
+        other[sizeof header + crs__cache_padded(sizes[CRS__CACHE_KEY]) + crs__cache_padded(sizes[CRS__CACHE_STARTS])];
+    label = static_cast<char>(!label);
+    folder.write(name, sealed(other));
+    EXPECT_FALSE(crs__cache_load(&cache, nullptr, &mapped, note));
+    EXPECT_STREQ(note, "was replaced by another");
+    cache.written = 0;
+    ASSERT_TRUE(crs__cache_load(&cache, nullptr, &mapped, note)) << "nothing else is wrong with it: " << note;
+    crs_dataset_free(mapped);
 }
 
 // ---- where there can be none ----

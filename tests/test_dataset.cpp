@@ -2,6 +2,12 @@
 // refused.
 #include "datasets.hpp"
 
+extern "C" {
+#include "../core/shard.h"
+}
+
+#include <pthread.h>
+
 namespace {
 
 using namespace crs_test;
@@ -206,6 +212,52 @@ TEST(Dataset, FromAFile) {
 }
 
 // ---- several threads ----
+
+TEST(Threads, WhereNoneCanBeStartedOneReads) {
+    Folder folder;
+    const std::string path = folder.write("a.ft.txt", many_rows(3000, 4));
+    crs_config config = config_of();
+    config.threads = 1;
+    const Made wanted = read(path, config);
+    config.threads = 4;
+    pthread_attr_t former, huge;
+    ASSERT_EQ(pthread_getattr_default_np(&former), 0);
+    ASSERT_EQ(pthread_getattr_default_np(&huge), 0);
+    ASSERT_EQ(pthread_attr_setstacksize(&huge, size_t{1} << 50), 0) << "more than there are addresses";
+    ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
+    pthread_t none;
+    EXPECT_NE(pthread_create(
+                  &none, nullptr, [](void *) -> void * { return nullptr; }, nullptr),
+              0);
+    const Made made = read(path, config);
+    ASSERT_EQ(pthread_setattr_default_np(&former), 0);
+    expect_same(wanted, made);
+}
+
+// A few long rows among many do not leave every thread with their buffers.
+TEST(Threads, LargeBuffersAreGivenBack) {
+    const Made fitted = build({{"a", "one"}, {"b", "two"}}, config_of());
+    crs__shard shard = {};
+    shard.fitting = 1;
+    shard.encoder = fitted.encoder.get();
+    std::string text;
+    while (text.size() < 12 << 20)
+        text += "one two ";
+    int bad = 0;
+    for (const std::string &row : {text, std::string("short")}) {
+        crs__piece *piece;
+        ASSERT_EQ(crs__shard_add(&shard, row.data(), row.size(), "a", 1, &bad, nullptr), CRS_OK);
+        EXPECT_EQ(shard.cut.capacity > CRS__SPARE_MOST, row.size() > 5);
+        EXPECT_EQ(shard.row_capacity * sizeof *shard.row > CRS__SPARE_MOST, row.size() > 5);
+        ASSERT_EQ(crs__shard_piece(&shard, &piece), CRS_OK);
+        EXPECT_EQ(piece->rows, 1);
+        EXPECT_LE(shard.cut.capacity, size_t{CRS__SPARE_MOST});
+        EXPECT_LE(shard.row_capacity * sizeof *shard.row, size_t{CRS__SPARE_MOST});
+        EXPECT_LE(shard.capacity, size_t{CRS__SPARE_MOST});
+        crs__piece_free(piece);
+    }
+    crs__shard_clear(&shard);
+}
 
 TEST(Threads, AnyNumberGivesTheSameDataset) {
     Folder folder;

@@ -75,8 +75,8 @@ typedef struct crs_dataset_stats {
     int64_t distinct_tokens; /* before the vocabulary was cut (fitting only) */
     int64_t longest;         /* most ids in a row */
     size_t bytes;            /* memory the dataset holds, or, if it is mapped, the size of the file */
-    int mapped;              /* 1: it is a mapped file, whose pages the system loads and drops as it sees fit */
     char note[192];          /* crs_reader_note of the file read, or "" */
+    int mapped;              /* 1: it is a mapped file, whose pages the system loads and drops as it sees fit */
     char cache[512];         /* what came of config's `cache`, as one line, or "" */
 } crs_dataset_stats;
 
