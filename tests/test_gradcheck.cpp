@@ -411,6 +411,7 @@ const struct {
     {"embedding 3 | bilstm 2 seq | max | dense", 1},
     {"embedding 3 | bilstm 2 seq sum | mean | dense", 0},
     {"embedding 3 | lstm 2 | dropout 0.2 | dense", 0},
+    {"embedding 3 | rnn 2 seq | mean | dense", 0}, /* no dead steps, at which nobody may look */
     {"embedding 3 | bigru 2 seq | gru 2 before | dense l2=0.1 max_norm=0.1", 1},
     {"embedding 4 | conv 3 2 tanh | conv2d 2 2x2 tanh | maxpool2d 2x1 stride=1 | batchnorm | layernorm | flatten | "
      "dense",
