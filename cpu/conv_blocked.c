@@ -221,11 +221,9 @@ crs_status cpu_conv_blocked_inputs(crs_device *device, const crs_conv *a) {
 static void tile_weights(const conv_plan *p, int64_t first, float *partial, const conv_work *work) {
     const conv_tile tile = see(p, first, work);
     const float *d = (const float *)p->view.a->dy + first * p->columns;
-    if (work->d != NULL && p->padded != p->columns) {
-        for (int64_t r = 0; r < tile.rows; r++) {
-            memset(work->d + r * p->padded, 0, (size_t)p->padded * sizeof *d);
+    if (p->padded != p->columns) {
+        for (int64_t r = 0; r < tile.rows; r++)
             memcpy(work->d + r * p->padded, d + r * p->columns, (size_t)p->columns * sizeof *d);
-        }
         d = work->d;
     }
     for (int64_t column = 0; column < p->columns; column += CONV_VECTORS * p->kernels->lanes)
