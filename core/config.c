@@ -104,7 +104,8 @@ static const crs_setting settings[] = {
 #define GROUP "Running"
     TEXT("backend", backend, "auto", "NAME", "where to run: auto, cpu, cpu-double, cuda, cuda:N", 0),
     TEXT("lstm", lstm, "auto", "VARIANT",
-         "variant of the LSTM to force: blocked or simple (CPU, also of RNN and GRU), steps or persistent (CUDA); "
+         "variant of the LSTM to force: blocked or simple (CPU, also of RNN, GRU and convolution), steps or persistent "
+         "(CUDA); "
          "auto: the best for the sizes",
          0),
     CHOICE("precision", precision, "float32", "float32|tf32",

@@ -28,8 +28,8 @@ void *cpu_scratch(crs_device *device, size_t bytes) {
     return device->scratch;
 }
 
-/* The recurrent layers' variant: readable loops, or blocked kernels, which the double build does not have. For the
- * tests "blocked-" and the name of an instruction set has its kernels. */
+/* The variant of recurrent layers and convolutions: readable loops, or blocked kernels, which the double build does not
+ * have. For the tests "blocked-" and the name of an instruction set has its kernels. */
 static int find_variant(const char *variant, const blocked_kernels **kernels) {
     static const char blocked[] = "blocked";
     const size_t length = sizeof blocked - 1;

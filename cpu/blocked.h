@@ -110,6 +110,7 @@ typedef struct blocked_kernels {
     void (*copy)(const blocked_rows *m);  /* to = from mask */
     void (*add)(const blocked_rows *m);   /* to += from mask */
     blocked_cell rnn[2], lstm[2], gru[2]; /* forward, backward */
+    const struct conv_kernels *conv;      /* those of convolution */
 } blocked_kernels;
 
 /* The kernels of an instruction set by its name, or of the best that the machine runs for NULL; NULL: there is no such,

@@ -241,6 +241,7 @@ static void add(const blocked_rows *m) {
 /* ---- the table ---- */
 
 extern const blocked_kernels BLOCKED_TABLE;
+extern const struct conv_kernels CONV_TABLE;
 
 const blocked_kernels BLOCKED_TABLE = {.name = BLOCKED_NAME,
                                        .lanes = LANES,
@@ -255,4 +256,5 @@ const blocked_kernels BLOCKED_TABLE = {.name = BLOCKED_NAME,
                                        .add = add,
                                        .rnn = {rnn_forward, rnn_backward},
                                        .lstm = {lstm_forward, lstm_backward},
-                                       .gru = {gru_forward, gru_backward}};
+                                       .gru = {gru_forward, gru_backward},
+                                       .conv = &CONV_TABLE};

@@ -15,7 +15,7 @@ typedef float real;
 
 struct crs_device {
     int threads;
-    const struct blocked_kernels *kernels; /* of the recurrent layers' blocked variant; NULL: the readable loops */
+    const struct blocked_kernels *kernels; /* of the blocked variants; NULL: the readable loops */
     char description[160];
     void *scratch; /* grow-only, see cpu_scratch */
     size_t scratch_size;

@@ -61,6 +61,28 @@ const crs_window longer = {{9, 5}, {1, 1}, {1, 1}, {2, 1}};      /* than the inp
 /* More columns than any backend has in one chunk, of outputs and of inputs. */
 const ConvShape chunks = conv_shape(300, 10, 1, 8, 8, {{180, 1}, {1, 1}, {1, 1}, {90, 0}}, 89);
 
+/* What is not a number stays in sight, in the outputs that see it and in no other. */
+Verdict check_nan(crs_activation activation, const Backend &under_test) {
+    const Device device(under_test, 1);
+    const ConvShape s =
+        with(conv_shape(4, 3, 1, 2, 17, {{2, 1}, {1, 1}, {1, 1}, {0, 0}}), activation, Live::all, false);
+    const Numbers clean = inputs_of(s);
+    Numbers spoilt = clean;
+    spoilt["x"][(2 * s.B + 1) * s.I] = std::nan("");
+    Result expected, found;
+    CRS_TRY(run(device, s, clean, &expected));
+    CRS_TRY(run(device, s, spoilt, &found));
+    const std::vector<double> &y = found.at("y").values, &unspoilt = expected.at("y").values;
+    for (int64_t k = 0; k < s.outputs(); k++) {
+        const int64_t t = k / s.O / s.B, b = k / s.O % s.B;
+        const bool reached = b == 1 && (t == 1 || t == 2);
+        if (reached ? !std::isnan(y[k]) : y[k] != unspoilt[k])
+            return Verdict::fail(format("step %lld, row %lld: %g, with a NaN in x", static_cast<long long>(t),
+                                        static_cast<long long>(b), y[k]));
+    }
+    return Verdict::pass();
+}
+
 } // namespace
 
 Verdict check_operation(const Backend &under_test, const Backend &oracle) {
@@ -80,6 +102,10 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
         operation.shapes.push_back(with(conv_shape(5, 2, 1, size, 3, causal), CRS_RELU, Live::ragged));
         operation.shapes.push_back(with(conv_shape(5, 2, 2, 3, size, picture), CRS_SIGMOID, Live::ragged));
     }
+    for (const int64_t outputs : {12, 24, 48}) /* groups of three vectors, whatever their width */
+        operation.shapes.push_back(with(conv_shape(5, 3, 1, 5, outputs, strided), CRS_RELU, Live::middle));
+    operation.shapes.push_back(with(conv_shape(5, 3, 1, 150, 20, causal), CRS_TANH, Live::all));  /* long rows */
+    operation.shapes.push_back(with(conv_shape(3, 2, 1, 300, 300, causal), CRS_RELU, Live::all)); /* large W */
     operation.shapes.push_back(with(conv_shape(1, 1, 1, 1, 1, pointwise), CRS_TANH, Live::all));
     operation.shapes.push_back(with(conv_shape(1, 1, 1, 1, 1, longer), CRS_TANH, Live::all));
     operation.shapes.push_back(with(conv_shape(40, 30, 9, 1, 6, picture), CRS_RELU, Live::ragged)); /* many outputs */
@@ -93,6 +119,8 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
     operation.terms = conv_terms;
     operation.backward = true;
     CRS_TRY(check_shapes(operation, under_test, oracle));
+    for (const crs_activation activation : {CRS_LINEAR, CRS_RELU, CRS_TANH, CRS_SIGMOID})
+        CRS_TRY(check_nan(activation, under_test));
     return check_gradients(operation, under_test, small, {{"y", "dy"}}, {{"dx", "x"}, {"dW", "W"}, {"db", "b"}});
 }
 

@@ -24,18 +24,18 @@ static const crs_device_options lstm_steps = {-1, 0, "steps", CRS_FLOAT32};
 static const crs_device_options lstm_persistent = {-1, 0, "persistent", CRS_FLOAT32};
 #endif
 
-static const std::vector<std::string> lstm = {"lstm"}, recurrent = {"rnn", "lstm", "gru"};
+static const std::vector<std::string> lstm = {"lstm"}, with_variants = {"rnn", "lstm", "gru", "conv"};
 
 static std::vector<Backend> make_all() {
     std::vector<Backend> backends = {
         {"cpu", &cpu_f32_ops, automatic, {}},
         {"cpu_double", &cpu_f64_ops, automatic, {}},
-        {"cpu_simple", &cpu_f32_ops, simple, recurrent},
+        {"cpu_simple", &cpu_f32_ops, simple, with_variants},
         {"cpu_blocked", &cpu_f32_ops, blocked, lstm}, /* what "cpu" chooses, forced */
-        {"cpu_blocked_baseline", &cpu_f32_ops, blocked_baseline, recurrent},
+        {"cpu_blocked_baseline", &cpu_f32_ops, blocked_baseline, with_variants},
     };
     if (cpu_blocked_kernels("v3"))
-        backends.push_back({"cpu_blocked_v3", &cpu_f32_ops, blocked_v3, recurrent});
+        backends.push_back({"cpu_blocked_v3", &cpu_f32_ops, blocked_v3, with_variants});
 #if CRS_WITH_CUDA
     backends.push_back({"cuda", &cuda_ops, automatic, {}});
     backends.push_back({"cuda_lstm_steps", &cuda_ops, lstm_steps, lstm});

@@ -1,0 +1,277 @@
+/* Blocked convolution: which rows see what, how the weights are packed for the kernels, and which thread takes which
+ * rows. A tile of rows, and the partial sums of gradients that tiles are added to, follow from the sizes alone, so that
+ * the bits do not depend on the number of threads. */
+#include "conv_blocked.h"
+
+#include "blocked.h"
+#include "conv.h"
+
+#include <omp.h>
+#include <string.h>
+
+#define PARTIAL_LIMIT (1024 * 1024) /* bytes of partial sums; beyond, the BLAS is as good */
+#define GROUPS 16                   /* most partial sums */
+#define ALIGNMENT 64
+#define PARALLEL_FROM 16384 /* elements; below it waking threads costs more than they save */
+
+/* What a thread works in. */
+typedef struct conv_work {
+    const float **seen;
+    unsigned char *any;
+    float *z; /* [CONV_TILE,CONV_VECTORS*lanes] */
+    float *d; /* [CONV_TILE,padded] rows of gradients in whole vectors; NULL where they are so already */
+} conv_work;
+
+typedef struct conv_plan {
+    const conv_kernels *kernels;
+    conv_view view;
+    int64_t K;               /* taps times width: rows of the packed weights */
+    int64_t columns, padded; /* of the product: those that exist, and in whole vectors */
+    int64_t tiles, groups;
+    float *zeros;     /* [width] */
+    float *start;     /* [padded] */
+    float *W;         /* group of columns after group of columns, each [K,vectors*lanes] */
+    float *partial;   /* [groups,K*padded], likewise */
+    conv_work work;   /* of the first thread; the others' follow, work_size bytes apart */
+    size_t work_size; /* a multiple of ALIGNMENT */
+} conv_plan;
+
+static int64_t divide_up(int64_t n, int64_t by) {
+    return (n + by - 1) / by;
+}
+
+/* Vectors of the group of columns that begins at `column`. */
+static int vectors_from(const conv_plan *p, int64_t column) {
+    const int64_t left = (p->padded - column) / p->kernels->lanes;
+    return left < CONV_VECTORS ? (int)left : CONV_VECTORS;
+}
+
+static conv_plan plan(const crs_device *device, const conv_view *view, int64_t columns, int groups) {
+    const conv_kernels *kernels = device->kernels->conv;
+    conv_plan p = {.kernels = kernels, .view = *view, .K = view->taps * view->width, .columns = columns};
+    p.padded = divide_up(columns, kernels->lanes) * kernels->lanes;
+    p.tiles = divide_up(view->rows, CONV_TILE);
+    p.groups = groups ? (p.tiles < GROUPS ? p.tiles : GROUPS) : 0;
+    return p;
+}
+
+/* ---- memory ---- */
+
+/* Hands out `bytes` of the scratch, in whole cache lines; `base` NULL: only counts. */
+static void *take(char *base, size_t *used, int64_t bytes) {
+    char *taken = base ? base + *used : NULL;
+    *used += (size_t)divide_up(bytes, ALIGNMENT) * ALIGNMENT;
+    return taken;
+}
+
+static size_t take_shared(conv_plan *p, char *base) {
+    size_t used = 0;
+    p->zeros = take(base, &used, p->view.width * (int64_t)sizeof(float));
+    p->start = take(base, &used, p->padded * (int64_t)sizeof(float));
+    p->W = take(base, &used, p->groups ? 0 : p->K * p->padded * (int64_t)sizeof(float));
+    p->partial = take(base, &used, p->groups * p->K * p->padded * (int64_t)sizeof(float));
+    return used;
+}
+
+static size_t take_work(const conv_plan *p, char *base, conv_work *work) {
+    const int64_t z = CONV_TILE * CONV_VECTORS * p->kernels->lanes, d = CONV_TILE * p->padded;
+    size_t used = 0;
+    work->seen = take(base, &used, p->view.taps * CONV_TILE * (int64_t)sizeof *work->seen);
+    work->any = take(base, &used, p->view.taps);
+    work->z = take(base, &used, p->groups ? 0 : z * (int64_t)sizeof(float));
+    work->d = take(base, &used, p->groups && p->padded != p->columns ? d * (int64_t)sizeof(float) : 0);
+    return used;
+}
+
+static crs_status take_all(conv_plan *p, crs_device *device) {
+    const size_t shared = take_shared(p, NULL);
+    p->work_size = take_work(p, NULL, &p->work);
+    char *scratch = cpu_scratch(device, shared + (size_t)device->threads * p->work_size);
+    if (!scratch)
+        return CRS_ERR_MEMORY;
+    take_shared(p, scratch);
+    take_work(p, scratch + shared, &p->work);
+    memset(p->zeros, 0, (size_t)p->view.width * sizeof *p->zeros);
+    memset(p->start, 0, (size_t)p->padded * sizeof *p->start);
+    return CRS_OK;
+}
+
+static conv_work work_of(const conv_plan *p, int thread) {
+    conv_work work;
+    take_work(p, (char *)p->work.seen + (size_t)thread * p->work_size, &work);
+    return work;
+}
+
+/* ---- what the rows of a tile see ---- */
+
+/* Rows row..row+count-1 of the tile, which are (t,b,at) and the next ones of the batch. */
+static void see_rows(const conv_plan *p, int64_t t, int64_t b, int64_t at, int64_t row, int64_t count,
+                     const conv_work *work) {
+    const conv_view *v = &p->view;
+    const int64_t *size = v->a->window.size;
+    for (int64_t i = 0; i < size[0]; i++) {
+        const int64_t source_t = conv_step(v, t, i);
+        for (int64_t j = 0; j < size[1]; j++) {
+            const int64_t source_p = conv_position(v, at, j), tap = i * size[1] + j;
+            const float **seen = work->seen + tap * CONV_TILE + row;
+            for (int64_t r = 0; r < count; r++) {
+                const float *source = conv_source(v, t, b + r, source_t, source_p);
+                seen[r] = source ? source : p->zeros;
+                work->any[tap] |= source != NULL;
+            }
+        }
+    }
+}
+
+static conv_tile see(const conv_plan *p, int64_t first, const conv_work *work) {
+    const conv_view *v = &p->view;
+    const int64_t B = v->a->steps.B, left = v->rows - first, rows = left < CONV_TILE ? left : CONV_TILE;
+    memset(work->any, 0, (size_t)v->taps);
+    for (int64_t row = 0, count; row < rows; row += count) {
+        const int64_t at = (first + row) % v->P, b = (first + row) / v->P % B, t = (first + row) / v->P / B;
+        count = v->P > 1 ? 1 : rows - row < B - b ? rows - row : B - b;
+        see_rows(p, t, b, at, row, count, work);
+    }
+    for (int64_t tap = 0; tap < v->taps; tap++)
+        for (int64_t row = rows; row < CONV_TILE; row++)
+            work->seen[tap * CONV_TILE + row] = p->zeros;
+    return (conv_tile){rows, v->taps, v->width, work->seen, work->any};
+}
+
+/* ---- products: the forward, and the gradients of the inputs ---- */
+
+/* to[k,l] = W[o] through tap and feature number k, o the column. */
+static void pack_forward(const conv_plan *p, const float *W) {
+#pragma omp parallel for schedule(static) if (p->K * p->columns >= PARALLEL_FROM)
+    for (int64_t column = 0; column < p->padded; column++) {
+        const int64_t wide = CONV_VECTORS * p->kernels->lanes, group = column / wide * wide;
+        const int64_t ld = vectors_from(p, group) * p->kernels->lanes;
+        float *to = p->W + group * p->K + column - group;
+        for (int64_t k = 0; k < p->K; k++)
+            to[k * ld] = column < p->columns ? W[column * p->K + k] : 0;
+    }
+}
+
+/* to[tap and output number k,l] = W[output,tap,i], i the column. */
+static void pack_back(const conv_plan *p, const float *W) {
+    const int64_t wide = CONV_VECTORS * p->kernels->lanes, O = p->view.width, taps = p->view.taps;
+#pragma omp parallel for schedule(static) if (p->K * p->columns >= PARALLEL_FROM)
+    for (int64_t k = 0; k < p->K; k++)
+        for (int64_t column = 0; column < p->padded; column += wide) {
+            const int64_t ld = vectors_from(p, column) * p->kernels->lanes, left = p->columns - column;
+            float *to = p->W + column * p->K + k * ld;
+            memset(to, 0, (size_t)ld * sizeof *to);
+            memcpy(to, W + (k % O * taps + k / O) * p->columns + column, (size_t)(left < ld ? left : ld) * sizeof *to);
+        }
+}
+
+static void tile_product(const conv_plan *p, int64_t first, crs_activation activation, float *out,
+                         const conv_work *work) {
+    const int64_t wide = CONV_VECTORS * p->kernels->lanes;
+    const conv_tile tile = see(p, first, work);
+    for (int64_t column = 0; column < p->columns; column += wide) {
+        const int vectors = vectors_from(p, column);
+        const int64_t left = p->columns - column, ld = vectors * p->kernels->lanes;
+        p->kernels->sums(&(conv_sums){
+            .tile = tile, .vectors = vectors, .W = p->W + column * p->K, .start = p->start + column, .z = work->z});
+        p->kernels->finish(&(conv_finish){.rows = tile.rows,
+                                          .columns = left < ld ? left : ld,
+                                          .vectors = vectors,
+                                          .activation = activation,
+                                          .z = work->z,
+                                          .y = out + first * p->columns + column,
+                                          .ldy = p->columns});
+    }
+}
+
+static void product(const crs_device *device, const conv_plan *p, crs_activation activation, float *out) {
+#pragma omp parallel for schedule(static) num_threads(device->threads) if (p->tiles > 1)
+    for (int64_t tile = 0; tile < p->tiles; tile++) {
+        const conv_work work = work_of(p, omp_get_thread_num());
+        tile_product(p, tile * CONV_TILE, activation, out, &work);
+    }
+}
+
+crs_status cpu_conv_blocked_forward(crs_device *device, const crs_conv *a) {
+    const conv_view view = conv_outputs(a);
+    conv_plan p = plan(device, &view, a->O, 0);
+    const crs_status status = take_all(&p, device);
+    if (status != CRS_OK)
+        return status;
+    memcpy(p.start, a->b, (size_t)a->O * sizeof *p.start);
+    pack_forward(&p, a->W);
+    product(device, &p, a->activation, a->y);
+    return CRS_OK;
+}
+
+crs_status cpu_conv_blocked_inputs(crs_device *device, const crs_conv *a) {
+    const conv_view view = conv_inputs(a);
+    conv_plan p = plan(device, &view, a->I, 0);
+    const crs_status status = take_all(&p, device);
+    if (status != CRS_OK)
+        return status;
+    pack_back(&p, a->W);
+    product(device, &p, CRS_LINEAR, a->dx);
+    return CRS_OK;
+}
+
+/* ---- the gradients of the weights ---- */
+
+/* partial [K*padded] += those of one tile. */
+static void tile_weights(const conv_plan *p, int64_t first, float *partial, const conv_work *work) {
+    const conv_tile tile = see(p, first, work);
+    const float *d = (const float *)p->view.a->dy + first * p->columns;
+    if (p->padded != p->columns) {
+        for (int64_t r = 0; r < tile.rows; r++)
+            memcpy(work->d + r * p->padded, d + r * p->columns, (size_t)p->columns * sizeof *d);
+        d = work->d;
+    }
+    for (int64_t column = 0; column < p->columns; column += CONV_VECTORS * p->kernels->lanes)
+        p->kernels->weights(&(conv_weights){.tile = tile,
+                                            .vectors = vectors_from(p, column),
+                                            .d = d + column,
+                                            .ldd = p->padded,
+                                            .dW = partial + column * p->K});
+}
+
+/* dW[o,k] += the partial sums' [k,o], added up in their order. */
+static void add_partials(const conv_plan *p, int64_t k, float *dW) {
+    const int64_t wide = CONV_VECTORS * p->kernels->lanes, size = p->K * p->padded;
+    for (int64_t column = 0; column < p->columns; column += wide) {
+        const int64_t ld = vectors_from(p, column) * p->kernels->lanes, left = p->columns - column;
+        float *sums = p->partial + column * p->K + k * ld;
+        for (int64_t group = 1; group < p->groups; group++)
+            for (int64_t l = 0; l < ld; l++)
+                sums[l] += sums[group * size + l];
+        for (int64_t l = 0; l < ld && l < left; l++)
+            dW[(column + l) * p->K + k] += sums[l];
+    }
+}
+
+int cpu_conv_blocked_weighs(const crs_conv *a) {
+    return a->window.size[0] * a->window.size[1] * a->I * a->O <= PARTIAL_LIMIT / (int64_t)sizeof(float);
+}
+
+crs_status cpu_conv_blocked_weights(crs_device *device, const crs_conv *a) {
+    const conv_view view = conv_outputs(a);
+    conv_plan p = plan(device, &view, a->O, 1);
+    const crs_status status = take_all(&p, device);
+    if (status != CRS_OK)
+        return status;
+    const int64_t size = p.K * p.padded;
+#pragma omp parallel num_threads(device->threads) if (p.groups > 1)
+    {
+        const conv_work work = work_of(&p, omp_get_thread_num());
+#pragma omp for schedule(static)
+        for (int64_t group = 0; group < p.groups; group++) {
+            float *partial = p.partial + group * size;
+            memset(partial, 0, (size_t)size * sizeof *partial);
+            for (int64_t tile = group * p.tiles / p.groups; tile < (group + 1) * p.tiles / p.groups; tile++)
+                tile_weights(&p, tile * CONV_TILE, partial, &work);
+        }
+#pragma omp for schedule(static)
+        for (int64_t k = 0; k < p.K; k++)
+            add_partials(&p, k, a->dW);
+    }
+    return CRS_OK;
+}
