@@ -1,15 +1,12 @@
 /* Batch normalisation: statistics of each feature over the live steps, the map that follows from them, and its
  * backward. Sums are kept in double, in tiles that are put together in their order: neither many rows nor a large mean
  * cost digits, and the number of threads does not matter. */
+#include "batch_norm_tiles.h"
 #include "clones.h"
-#include "cpu.h"
-#include "live.h"
 
 #include <math.h>
 #include <string.h>
 
-#define TILE_ROWS 128       /* rows of a partial sum */
-#define COLUMNS 64          /* features worked on at once: a tile of them stays in the first-level cache */
 #define PARALLEL_FROM 16384 /* elements; below it waking threads costs more than they save */
 
 /* The reserve, cut up: per feature, repeated where a piece of several rows wants it (widen). */
@@ -19,102 +16,9 @@ typedef struct statistics {
     double *scale; /* [width_of] 1 / sqrt(var + epsilon); 0 where nothing is live */
 } statistics;
 
-/* Some rows, in pieces. Narrow rows that lie side by side are taken several at a time, as a piece of up to COLUMNS
- * columns, so that vectors are full. */
-typedef struct tile {
-    int64_t at[TILE_ROWS]; /* where the pieces begin, in elements */
-    int64_t pieces, columns;
-    int64_t rows;
-} tile;
-
-static int64_t rows_of(const crs_batch_norm *a) {
-    return a->steps.T * a->steps.B * a->P;
-}
-
-static int64_t tiles_of(const crs_batch_norm *a) {
-    return (rows_of(a) + TILE_ROWS - 1) / TILE_ROWS;
-}
-
-static int64_t tile_end(const crs_batch_norm *a, int64_t i) {
-    const int64_t rows = rows_of(a);
-    return rows - i * TILE_ROWS < TILE_ROWS ? rows : (i + 1) * TILE_ROWS;
-}
-
-static int64_t columns_from(const crs_batch_norm *a, int64_t f) {
-    return a->F - f < COLUMNS ? a->F - f : COLUMNS;
-}
-
-/* Of an array with a number for each column of a piece. */
-static int64_t width_of(const crs_batch_norm *a) {
-    return a->F < COLUMNS ? COLUMNS : a->F;
-}
-
-static void widen(const crs_batch_norm *a, double *numbers) {
-    for (int64_t j = a->F; j < COLUMNS; j++)
-        numbers[j] = numbers[j - a->F];
-}
-
 static statistics statistics_of(const crs_batch_norm *a) {
     double *live = a->reserve;
     return (statistics){live, live + 1, live + 1 + width_of(a)};
-}
-
-/* The live rows of tile i; returns how many. Steps and positions are counted along, since a division costs more than
- * the sums of a narrow row. */
-static int64_t live_rows(const crs_batch_norm *a, int64_t i, int64_t *live) {
-    const int64_t first = i * TILE_ROWS, end = tile_end(a, i), B = a->steps.B;
-    int64_t t = first / a->P / B, b = first / a->P % B, p = first % a->P, n = 0;
-    for (int64_t row = first; row < end; row++) {
-        if (is_live(row_live(&a->steps, b), t))
-            live[n++] = row;
-        if (++p < a->P)
-            continue;
-        p = 0;
-        if (++b == B) {
-            b = 0;
-            t++;
-        }
-    }
-    return n;
-}
-
-/* All rows of tile i. How many make a piece follows from the sizes, since it decides the order of the sums. */
-static void cut_all(const crs_batch_norm *a, int64_t i, tile *cut) {
-    const int64_t first = i * TILE_ROWS, F = a->F;
-    int64_t together = 1;
-    cut->rows = tile_end(a, i) - first;
-    while (2 * together * F <= COLUMNS && cut->rows % (2 * together) == 0)
-        together *= 2;
-    cut->columns = together * F;
-    cut->pieces = cut->rows / together;
-    for (int64_t k = 0; k < cut->pieces; k++)
-        cut->at[k] = (first + k * together) * F;
-}
-
-/* Its live rows. */
-static void cut_live(const crs_batch_norm *a, int64_t i, tile *cut) {
-    cut_all(a, i, cut);
-    if (!a->steps.start && !a->steps.len)
-        return;
-    int64_t live[TILE_ROWS];
-    const int64_t n = live_rows(a, i, live);
-    if (n == cut->rows)
-        return;
-    cut->rows = cut->pieces = n;
-    cut->columns = a->F;
-    for (int64_t k = 0; k < n; k++)
-        cut->at[k] = live[k] * a->F;
-}
-
-/* Of a piece, from the f-th feature on: more features than are worked on at once never share a piece. */
-static int64_t columns_of(const crs_batch_norm *a, const tile *cut, int64_t f) {
-    return a->F > COLUMNS ? columns_from(a, f) : cut->columns;
-}
-
-/* Adds the sums of the rows of a piece up, for each of its features. */
-static void fold(int64_t features, int64_t columns, double *sums) {
-    for (int64_t j = features; j < columns; j++)
-        sums[j % features] += sums[j];
 }
 
 /* ---- forward ---- */
@@ -211,7 +115,7 @@ static void batch_statistics(const crs_device *device, const crs_batch_norm *a, 
     for (int64_t i = 0; i < tiles; i++) {
         for (int64_t f = 0; f < F; f += COLUMNS) {
             tile cut;
-            cut_live(a, i, &cut);
+            cpu_tile_live(a, i, &cut);
             if (cut.rows > 0)
                 tile_moments(a, &cut, f, partial + 2 * i * F);
             if (f == 0)
@@ -269,7 +173,7 @@ crs_status CPU_NAME(batch_norm_forward)(crs_device *device, const crs_batch_norm
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (rows_of(a) * F >= PARALLEL_FROM)
     for (int64_t i = 0; i < tiles; i++) {
         tile cut;
-        cut_all(a, i, &cut);
+        cpu_tile_all(a, i, &cut);
         normalise(&cut, s.mean, factor, beta, a->x, a->y);
     }
     return CRS_OK;
@@ -371,9 +275,9 @@ static void inputs_backward(const crs_device *device, const crs_batch_norm *a, c
     const statistics s = statistics_of(a);
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (rows_of(a) * F >= PARALLEL_FROM)
     for (int64_t i = 0; i < tiles; i++) {
-        const int64_t first = i * TILE_ROWS, rows = tile_end(a, i) - first;
+        const int64_t first = i * TILE_ROWS, left = rows_of(a) - first, rows = left < TILE_ROWS ? left : TILE_ROWS;
         tile cut;
-        cut_live(a, i, &cut);
+        cpu_tile_live(a, i, &cut);
         if (cut.rows < rows)
             memset((real *)a->dx + first * F, 0, (size_t)(rows * F) * sizeof(real));
         tile_inputs(&cut, s.mean, map->factor, map->offset, map->slope, a->x, a->dy, a->dx);
@@ -389,7 +293,7 @@ crs_status CPU_NAME(batch_norm_backward)(crs_device *device, const crs_batch_nor
     for (int64_t i = 0; i < tiles; i++) {
         for (int64_t f = 0; f < F; f += COLUMNS) {
             tile cut;
-            cut_live(a, i, &cut);
+            cpu_tile_live(a, i, &cut);
             tile_gradients(a, &cut, f, partial + 2 * i * F);
         }
     }
