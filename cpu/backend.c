@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGNMENT 64 /* a cache line, and the widest vector register */
+#define ALIGNMENT 64                 /* a cache line, and the widest vector register */
+#define FILL_CHUNK ((size_t)1 << 16) /* bytes a thread fills at a time */
 
 static void *aligned(size_t bytes) {
     if (bytes > SIZE_MAX - ALIGNMENT)
@@ -125,10 +126,14 @@ static void memory_free(crs_device *device, void *memory) {
     free(memory);
 }
 
+/* By all threads, since the gradients of large models are filled at every step. */
 static crs_status memory_fill(crs_device *device, void *memory, int byte, size_t bytes) {
-    (void)device;
-    if (bytes > 0)
-        memset(memory, byte, bytes);
+    const size_t chunks = (bytes + FILL_CHUNK - 1) / FILL_CHUNK;
+#pragma omp parallel for schedule(static) num_threads(device->threads) if (chunks > 4)
+    for (size_t c = 0; c < chunks; c++) {
+        const size_t first = c * FILL_CHUNK;
+        memset((char *)memory + first, byte, bytes - first < FILL_CHUNK ? bytes - first : FILL_CHUNK);
+    }
     return CRS_OK;
 }
 

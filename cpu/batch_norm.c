@@ -1,103 +1,71 @@
 /* Batch normalisation: statistics of each feature over the live steps, the map that follows from them, and its
  * backward. Sums are kept in double, in tiles that are put together in their order: neither many rows nor a large mean
  * cost digits, and the number of threads does not matter. */
+#include "batch_norm_tiles.h"
 #include "clones.h"
-#include "cpu.h"
-#include "live.h"
 
 #include <math.h>
 #include <string.h>
 
-#define TILE_ROWS 128       /* rows of a partial sum */
-#define COLUMNS 64          /* features worked on at once: a tile of them stays in the first-level cache */
 #define PARALLEL_FROM 16384 /* elements; below it waking threads costs more than they save */
 
-/* The reserve, cut up. */
+/* The reserve, cut up: per feature, repeated where a piece of several rows wants it (widen). */
 typedef struct statistics {
     double *live;  /* [1] number of live rows */
-    double *mean;  /* [F] */
-    double *scale; /* [F] 1 / sqrt(var + epsilon); 0 where nothing is live */
+    double *mean;  /* [width_of] */
+    double *scale; /* [width_of] 1 / sqrt(var + epsilon); 0 where nothing is live */
 } statistics;
-
-/* A part of the rows and features, and where its partial sums are. */
-typedef struct tile {
-    int64_t rows[TILE_ROWS]; /* the live ones among them */
-    int64_t n;
-    int64_t f, columns; /* features f..f+columns-1 */
-    double *partial;    /* [2,F] */
-} tile;
-
-static int64_t rows_of(const crs_batch_norm *a) {
-    return a->steps.T * a->steps.B * a->P;
-}
-
-static int64_t tiles_of(const crs_batch_norm *a) {
-    return (rows_of(a) + TILE_ROWS - 1) / TILE_ROWS;
-}
-
-static int64_t tile_end(const crs_batch_norm *a, int64_t i) {
-    const int64_t rows = rows_of(a);
-    return rows - i * TILE_ROWS < TILE_ROWS ? rows : (i + 1) * TILE_ROWS;
-}
-
-static int64_t columns_from(const crs_batch_norm *a, int64_t f) {
-    return a->F - f < COLUMNS ? a->F - f : COLUMNS;
-}
 
 static statistics statistics_of(const crs_batch_norm *a) {
     double *live = a->reserve;
-    return (statistics){live, live + 1, live + 1 + a->F};
-}
-
-/* The live rows of tile i; returns how many. Steps and positions are counted along, since a division costs more than
- * the sums of a narrow row. */
-static int64_t live_rows(const crs_batch_norm *a, int64_t i, int64_t *live) {
-    const int64_t first = i * TILE_ROWS, end = tile_end(a, i), B = a->steps.B;
-    int64_t t = first / a->P / B, b = first / a->P % B, p = first % a->P, n = 0;
-    for (int64_t row = first; row < end; row++) {
-        if (is_live(row_live(&a->steps, b), t))
-            live[n++] = row;
-        if (++p < a->P)
-            continue;
-        p = 0;
-        if (++b == B) {
-            b = 0;
-            t++;
-        }
-    }
-    return n;
-}
-
-static void tile_cut(const crs_batch_norm *a, int64_t i, int64_t f, double *partial, tile *cut) {
-    cut->n = live_rows(a, i, cut->rows);
-    cut->f = f;
-    cut->columns = columns_from(a, f);
-    cut->partial = partial + 2 * i * a->F;
+    return (statistics){live, live + 1, live + 1 + width_of(a)};
 }
 
 /* ---- forward ---- */
 
-/* Mean and sum of squared deviations of a tile, the latter from the former: large means cancel before squaring. */
+/* Deviations of a tile from the features' first values, and their squares, in one pass. A value of the tile's own is
+ * no further from its mean than sqrt(rows) standard deviations, so that subtracting the squared mean of the deviations
+ * costs two digits of a double's sixteen at most. Four pieces at a time: the sums are in memory. */
 CPU_CLONES
-static void tile_moments(const tile *cut, int64_t F, const real *x) {
-    double *restrict mean = cut->partial + cut->f, *restrict deviations = mean + F;
-    double sum[COLUMNS] = {0}, squares[COLUMNS] = {0};
-    for (int64_t i = 0; i < cut->n; i++) {
-        const real *row = x + cut->rows[i] * F + cut->f;
-        for (int64_t j = 0; j < cut->columns; j++)
-            sum[j] += (double)row[j];
+static void sum_deviations(const tile *cut, int64_t f, int64_t columns, const real *x, const double *restrict shift,
+                           double *restrict sum, double *restrict squares) {
+    int64_t i = 0;
+    for (; i + 4 <= cut->pieces; i += 4) {
+        const real *x0 = x + cut->at[i] + f, *x1 = x + cut->at[i + 1] + f;
+        const real *x2 = x + cut->at[i + 2] + f, *x3 = x + cut->at[i + 3] + f;
+        for (int64_t j = 0; j < columns; j++) {
+            const double d0 = (double)x0[j] - shift[j], d1 = (double)x1[j] - shift[j];
+            const double d2 = (double)x2[j] - shift[j], d3 = (double)x3[j] - shift[j];
+            sum[j] += (d0 + d1) + (d2 + d3);
+            squares[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+        }
     }
-    for (int64_t j = 0; j < cut->columns; j++)
-        mean[j] = cut->n > 0 ? sum[j] / (double)cut->n : 0;
-    for (int64_t i = 0; i < cut->n; i++) {
-        const real *row = x + cut->rows[i] * F + cut->f;
-        for (int64_t j = 0; j < cut->columns; j++) {
-            const double deviation = (double)row[j] - mean[j];
+    for (; i < cut->pieces; i++) {
+        const real *row = x + cut->at[i] + f;
+        for (int64_t j = 0; j < columns; j++) {
+            const double deviation = (double)row[j] - shift[j];
+            sum[j] += deviation;
             squares[j] += deviation * deviation;
         }
     }
-    for (int64_t j = 0; j < cut->columns; j++)
-        deviations[j] = squares[j];
+}
+
+/* Mean and sum of squared deviations of the features from the f-th on; partial: [2,F] of a tile that is not empty. */
+static void tile_moments(const crs_batch_norm *a, const tile *cut, int64_t f, double *partial) {
+    const int64_t F = a->F, features = columns_from(a, f), columns = columns_of(a, cut, f);
+    const real *x = a->x;
+    double *mean = partial + f, *deviations = mean + F;
+    double shift[COLUMNS], sum[COLUMNS] = {0}, squares[COLUMNS] = {0};
+    for (int64_t j = 0; j < columns; j++)
+        shift[j] = (double)x[cut->at[0] + f + j % features];
+    sum_deviations(cut, f, columns, x, shift, sum, squares);
+    fold(features, columns, sum);
+    fold(features, columns, squares);
+    for (int64_t j = 0; j < features; j++) {
+        const double rest = squares[j] - sum[j] * sum[j] / (double)cut->rows;
+        mean[j] = shift[j] + sum[j] / (double)cut->rows;
+        deviations[j] = rest < 0 ? 0 : rest; /* a NaN stays */
+    }
 }
 
 /* The moments of `joining` rows join those of `n` rows (Chan, Golub and LeVeque 1979). */
@@ -147,10 +115,11 @@ static void batch_statistics(const crs_device *device, const crs_batch_norm *a, 
     for (int64_t i = 0; i < tiles; i++) {
         for (int64_t f = 0; f < F; f += COLUMNS) {
             tile cut;
-            tile_cut(a, i, f, partial, &cut);
-            tile_moments(&cut, F, a->x);
+            cpu_tile_live(a, i, &cut);
+            if (cut.rows > 0)
+                tile_moments(a, &cut, f, partial + 2 * i * F);
             if (f == 0)
-                counts[i] = (double)cut.n;
+                counts[i] = (double)cut.rows;
         }
     }
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (tiles * F >= PARALLEL_FROM)
@@ -166,58 +135,90 @@ static void running_statistics(const crs_batch_norm *a) {
     }
 }
 
+/* factor: gamma scale. The mean is not put into beta: large ones would cost what their difference from x keeps. */
 CPU_CLONES
-static void normalise(int64_t rows, int64_t F, const double *restrict mean, const double *restrict scale,
-                      const real *restrict gamma, const real *restrict beta, const real *restrict x, real *restrict y) {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t f = 0; f < F; f++)
-            y[i * F + f] = (real)(((double)x[i * F + f] - mean[f]) * scale[f] * (double)gamma[f] + (double)beta[f]);
+static void normalise(const tile *cut, const double *restrict mean, const double *restrict factor,
+                      const double *restrict beta, const real *restrict x, real *restrict y) {
+    for (int64_t i = 0; i < cut->pieces; i++) {
+        const int64_t at = cut->at[i];
+        for (int64_t j = 0; j < cut->columns; j++)
+            y[at + j] = (real)(((double)x[at + j] - mean[j]) * factor[j] + beta[j]);
+    }
 }
 
 size_t CPU_NAME(batch_norm_reserve)(const crs_device *device, const crs_batch_norm *a) {
     (void)device;
-    return (2 * (size_t)a->F + 1) * sizeof(double);
+    return (2 * (size_t)width_of(a) + 1) * sizeof(double);
 }
 
 crs_status CPU_NAME(batch_norm_forward)(crs_device *device, const crs_batch_norm *a) {
-    const int64_t F = a->F, tiles = tiles_of(a);
+    const int64_t F = a->F, tiles = tiles_of(a), width = width_of(a);
+    const size_t sums = a->training ? (size_t)tiles * (2 * (size_t)F + 1) : 0;
+    double *factor = cpu_scratch(device, (sums + 2 * (size_t)width) * sizeof(double)), *beta = factor + width;
     const statistics s = statistics_of(a);
-    if (a->training) {
-        double *partial = cpu_scratch(device, (size_t)tiles * (2 * (size_t)F + 1) * sizeof(double));
-        if (!partial)
-            return CRS_ERR_MEMORY;
-        batch_statistics(device, a, partial);
-    } else {
+    if (!factor)
+        return CRS_ERR_MEMORY;
+    if (a->training)
+        batch_statistics(device, a, beta + width);
+    else
         running_statistics(a);
+    for (int64_t f = 0; f < F; f++) {
+        factor[f] = (double)((const real *)a->gamma)[f] * s.scale[f];
+        beta[f] = (double)((const real *)a->beta)[f];
     }
+    widen(a, s.mean);
+    widen(a, s.scale);
+    widen(a, factor);
+    widen(a, beta);
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (rows_of(a) * F >= PARALLEL_FROM)
     for (int64_t i = 0; i < tiles; i++) {
-        const int64_t first = i * TILE_ROWS;
-        normalise(tile_end(a, i) - first, F, s.mean, s.scale, a->gamma, a->beta, (const real *)a->x + first * F,
-                  (real *)a->y + first * F);
+        tile cut;
+        cpu_tile_all(a, i, &cut);
+        normalise(&cut, s.mean, factor, beta, a->x, a->y);
     }
     return CRS_OK;
 }
 
 /* ---- backward ---- */
 
-/* Sums of dy and of dy xhat over a tile, xhat being (x - mean) scale. */
+/* Adds up dy and dy (x - mean), four pieces at a time. */
 CPU_CLONES
-static void tile_gradients(const tile *cut, int64_t F, const double *restrict mean, const double *restrict scale,
-                           const real *x, const real *dy) {
-    double *restrict dbeta = cut->partial + cut->f, *restrict dgamma = dbeta + F;
-    double sum[COLUMNS] = {0}, product[COLUMNS] = {0};
-    for (int64_t i = 0; i < cut->n; i++) {
-        const int64_t at = cut->rows[i] * F + cut->f;
-        for (int64_t j = 0; j < cut->columns; j++) {
-            const double gradient = (double)dy[at + j];
-            sum[j] += gradient;
-            product[j] += gradient * (((double)x[at + j] - mean[cut->f + j]) * scale[cut->f + j]);
+static void sum_gradients(const tile *cut, int64_t f, int64_t columns, const double *restrict mean, const real *x,
+                          const real *dy, double *restrict sum, double *restrict product) {
+    int64_t i = 0;
+    for (; i + 4 <= cut->pieces; i += 4) {
+        const int64_t at0 = cut->at[i] + f, at1 = cut->at[i + 1] + f, at2 = cut->at[i + 2] + f,
+                      at3 = cut->at[i + 3] + f;
+        const real *x0 = x + at0, *x1 = x + at1, *x2 = x + at2, *x3 = x + at3;
+        const real *dy0 = dy + at0, *dy1 = dy + at1, *dy2 = dy + at2, *dy3 = dy + at3;
+        for (int64_t j = 0; j < columns; j++) {
+            const double g0 = (double)dy0[j], g1 = (double)dy1[j], g2 = (double)dy2[j], g3 = (double)dy3[j];
+            sum[j] += (g0 + g1) + (g2 + g3);
+            product[j] += (g0 * ((double)x0[j] - mean[j]) + g1 * ((double)x1[j] - mean[j])) +
+                          (g2 * ((double)x2[j] - mean[j]) + g3 * ((double)x3[j] - mean[j]));
         }
     }
-    for (int64_t j = 0; j < cut->columns; j++) {
+    for (; i < cut->pieces; i++) {
+        const real *row = x + cut->at[i] + f, *gradient = dy + cut->at[i] + f;
+        for (int64_t j = 0; j < columns; j++) {
+            sum[j] += (double)gradient[j];
+            product[j] += (double)gradient[j] * ((double)row[j] - mean[j]);
+        }
+    }
+}
+
+/* Sums of dy and of dy xhat over a tile, xhat being (x - mean) scale; partial: [2,F]. */
+static void tile_gradients(const crs_batch_norm *a, const tile *cut, int64_t f, double *partial) {
+    const int64_t F = a->F, features = columns_from(a, f), columns = columns_of(a, cut, f);
+    const statistics s = statistics_of(a);
+    double *dbeta = partial + f, *dgamma = dbeta + F;
+    double sum[COLUMNS] = {0}, product[COLUMNS] = {0};
+    sum_gradients(cut, f, columns, s.mean + f, a->x, a->dy, sum, product);
+    fold(features, columns, sum);
+    fold(features, columns, product);
+    for (int64_t j = 0; j < features; j++) {
         dbeta[j] = sum[j];
-        dgamma[j] = product[j];
+        dgamma[j] = product[j] * s.scale[f + j];
     }
 }
 
@@ -238,33 +239,62 @@ static void finish_gradients(const crs_batch_norm *a, int64_t f, double *partial
     }
 }
 
-/* dx = gamma scale (dy - mean of dy - xhat times mean of dy xhat): mean and variance depend on x as well. */
+/* dx = gamma scale (dy - mean of dy - xhat times mean of dy xhat), since mean and variance depend on x as well; here as
+ * factor dy - offset - slope (x - mean). Each is [width_of]. */
+typedef struct inputs_map {
+    double *factor, *offset, *slope;
+} inputs_map;
+
+static void map_inputs(const crs_batch_norm *a, const double *sums, const inputs_map *map) {
+    const statistics s = statistics_of(a);
+    for (int64_t f = 0; f < a->F; f++) {
+        map->factor[f] = (double)((const real *)a->gamma)[f] * s.scale[f];
+        map->offset[f] = map->factor[f] * sums[f] / *s.live;
+        map->slope[f] = map->factor[f] * s.scale[f] * sums[a->F + f] / *s.live;
+    }
+    widen(a, map->factor);
+    widen(a, map->offset);
+    widen(a, map->slope);
+}
+
 CPU_CLONES
-static void tile_inputs(const tile *cut, int64_t F, double live, const double *restrict mean,
-                        const double *restrict scale, const real *restrict gamma, const double *restrict sums,
-                        const real *restrict x, const real *restrict dy, real *restrict dx) {
-    for (int64_t i = 0; i < cut->n; i++) {
-        const int64_t at = cut->rows[i] * F;
-        for (int64_t f = 0; f < F; f++) {
-            const double normal = ((double)x[at + f] - mean[f]) * scale[f];
-            const double inner = (double)dy[at + f] - (sums[f] + normal * sums[F + f]) / live;
-            dx[at + f] = (real)((double)gamma[f] * scale[f] * inner);
+static void tile_inputs(const tile *cut, const double *restrict mean, const double *restrict factor,
+                        const double *restrict offset, const double *restrict slope, const real *restrict x,
+                        const real *restrict dy, real *restrict dx) {
+    for (int64_t i = 0; i < cut->pieces; i++) {
+        const int64_t at = cut->at[i];
+        for (int64_t j = 0; j < cut->columns; j++) {
+            const double deviation = (double)x[at + j] - mean[j];
+            dx[at + j] = (real)(factor[j] * (double)dy[at + j] - offset[j] - slope[j] * deviation);
         }
     }
 }
 
-crs_status CPU_NAME(batch_norm_backward)(crs_device *device, const crs_batch_norm *a) {
+static void inputs_backward(const crs_device *device, const crs_batch_norm *a, const inputs_map *map) {
     const int64_t F = a->F, tiles = tiles_of(a);
     const statistics s = statistics_of(a);
-    double *partial = cpu_scratch(device, (size_t)tiles * 2 * (size_t)F * sizeof(double));
+#pragma omp parallel for schedule(static) num_threads(device->threads) if (rows_of(a) * F >= PARALLEL_FROM)
+    for (int64_t i = 0; i < tiles; i++) {
+        const int64_t first = i * TILE_ROWS, left = rows_of(a) - first, rows = left < TILE_ROWS ? left : TILE_ROWS;
+        tile cut;
+        cpu_tile_live(a, i, &cut);
+        if (cut.rows < rows)
+            memset((real *)a->dx + first * F, 0, (size_t)(rows * F) * sizeof(real));
+        tile_inputs(&cut, s.mean, map->factor, map->offset, map->slope, a->x, a->dy, a->dx);
+    }
+}
+
+crs_status CPU_NAME(batch_norm_backward)(crs_device *device, const crs_batch_norm *a) {
+    const int64_t F = a->F, tiles = tiles_of(a), width = width_of(a);
+    double *partial = cpu_scratch(device, ((size_t)tiles * 2 * (size_t)F + 3 * (size_t)width) * sizeof(double));
     if (!partial)
         return CRS_ERR_MEMORY;
 #pragma omp parallel for collapse(2) schedule(static) num_threads(device->threads) if (rows_of(a) * F >= PARALLEL_FROM)
     for (int64_t i = 0; i < tiles; i++) {
         for (int64_t f = 0; f < F; f += COLUMNS) {
             tile cut;
-            tile_cut(a, i, f, partial, &cut);
-            tile_gradients(&cut, F, s.mean, s.scale, a->x, a->dy);
+            cpu_tile_live(a, i, &cut);
+            tile_gradients(a, &cut, f, partial + 2 * i * F);
         }
     }
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (tiles * F >= PARALLEL_FROM)
@@ -272,14 +302,9 @@ crs_status CPU_NAME(batch_norm_backward)(crs_device *device, const crs_batch_nor
         finish_gradients(a, f, partial);
     if (!a->dx)
         return CRS_OK;
-#pragma omp parallel for schedule(static) num_threads(device->threads) if (rows_of(a) * F >= PARALLEL_FROM)
-    for (int64_t i = 0; i < tiles; i++) {
-        const int64_t first = i * TILE_ROWS, rows = tile_end(a, i) - first;
-        tile cut;
-        cut.n = live_rows(a, i, cut.rows);
-        if (cut.n < rows)
-            memset((real *)a->dx + first * F, 0, (size_t)(rows * F) * sizeof(real));
-        tile_inputs(&cut, F, *s.live, s.mean, s.scale, a->gamma, partial, a->x, a->dy, a->dx);
-    }
+    double *factor = partial + 2 * tiles * F;
+    const inputs_map map = {factor, factor + width, factor + 2 * width};
+    map_inputs(a, partial, &map);
+    inputs_backward(device, a, &map);
     return CRS_OK;
 }

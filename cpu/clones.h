@@ -14,4 +14,7 @@
 #define CPU_CLONES
 #endif
 
+/* Before a function that clones share: a call of it would be of code for every x86-64. */
+#define CPU_INLINE static inline __attribute__((always_inline))
+
 #endif

@@ -5,13 +5,20 @@
 
 #define CHUNK 8192 /* elements of a partial sum: fixed, so that the order of the sum is too */
 
+/* Its four quarters side by side: memory that is read in one place only comes slower. */
 CPU_CLONES
 static double sum_of_squares(const real *g, int64_t n) {
-    double sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)g[i] * (double)g[i];
-    return sum;
+    const int64_t quarter = n / 4;
+    const real *second = g + quarter, *third = second + quarter, *last = third + quarter;
+    double sum = 0, rest = 0;
+#pragma omp simd reduction(+ : sum, rest)
+    for (int64_t i = 0; i < quarter; i++) {
+        sum += (double)g[i] * (double)g[i] + (double)second[i] * (double)second[i];
+        rest += (double)third[i] * (double)third[i] + (double)last[i] * (double)last[i];
+    }
+    for (int64_t i = 4 * quarter; i < n; i++)
+        rest += (double)g[i] * (double)g[i];
+    return sum + rest;
 }
 
 crs_status CPU_NAME(norm)(crs_device *device, const crs_norm *a) {

@@ -3,10 +3,10 @@
 #include "cpu.h"
 #include "live.h"
 
-#include <math.h>
 #include <string.h>
 
-#define LANES 8             /* features worked on at once, in registers */
+#define LANES 8             /* features of a narrow position worked on at once, in registers */
+#define COLUMNS 64          /* features of a wide one whose sums are kept at once */
 #define PARALLEL_FROM 16384 /* elements; below it waking threads costs more than they save */
 
 enum { TIME, POSITIONS }; /* the axes of crs_window */
@@ -55,50 +55,71 @@ static inline inputs inputs_of(const crs_window_pool *a, seen steps, seen positi
                     .left = (P - positions.first - (positions.count - 1) * dilation[POSITIONS]) * F};
 }
 
-/* n features from the f-th on. A NaN counts as the maximum, so that it is not lost here but found in the loss. */
-static inline void max_lanes(const inputs *in, int64_t f, int n, real *restrict y, int32_t *restrict argmax) {
-    real best[LANES];
-    int32_t where[LANES];
-    for (int l = 0; l < n; l++) {
-        best[l] = -INFINITY;
-        where[l] = (int32_t)in->number;
+/* The first n features. A NaN counts as the maximum, so that it is not lost here but found in the loss. */
+CPU_INLINE void find_max(const inputs *in, int64_t n, real *restrict best, int32_t *restrict where) {
+#pragma omp simd
+    for (int64_t f = 0; f < n; f++) {
+        best[f] = in->x[f];
+        where[f] = (int32_t)in->number;
     }
     for (int64_t i = 0; i < in->steps; i++) {
-        for (int64_t j = 0; j < in->positions; j++) {
-            const real *x = in->x + i * in->step_size + j * in->position_size + f;
+        for (int64_t j = i == 0; j < in->positions; j++) {
+            const real *x = in->x + i * in->step_size + j * in->position_size;
             const int32_t number = (int32_t)(in->number + i * in->step_numbers + j * in->position_numbers);
 #pragma omp simd
-            for (int l = 0; l < n; l++) {
-                const int greater = (x[l] > best[l]) | ((x[l] != x[l]) & (best[l] == best[l]));
-                best[l] = greater ? x[l] : best[l];
-                where[l] = greater ? number : where[l];
+            for (int64_t f = 0; f < n; f++) {
+                const int greater = !(x[f] <= best[f]) & (best[f] == best[f]);
+                best[f] = greater ? x[f] : best[f];
+                where[f] = greater ? number : where[f];
             }
         }
     }
-    memcpy(y + f, best, (size_t)n * sizeof *y);
-    memcpy(argmax + f, where, (size_t)n * sizeof *argmax);
 }
 
-/* The sum is kept in double: a window of thousands would cost a float sum its last digits. */
-static inline void mean_lanes(const inputs *in, int64_t f, int n, real *restrict y) {
-    double sum[LANES] = {0};
+/* Of the n features from the f-th on. The sum is kept in double: a window of thousands would cost a float sum its last
+ * digits. */
+CPU_INLINE void find_mean(const inputs *in, int64_t f, int64_t n, real *restrict mean) {
+    const double count = (double)(in->steps * in->positions);
+    double sum[COLUMNS] = {0};
     for (int64_t i = 0; i < in->steps; i++) {
         for (int64_t j = 0; j < in->positions; j++) {
             const real *x = in->x + i * in->step_size + j * in->position_size + f;
 #pragma omp simd
-            for (int l = 0; l < n; l++)
-                sum[l] += (double)x[l];
+            for (int64_t k = 0; k < n; k++)
+                sum[k] += (double)x[k];
         }
     }
 #pragma omp simd
-    for (int l = 0; l < n; l++)
-        y[f + l] = (real)(sum[l] / (double)(in->steps * in->positions));
+    for (int64_t k = 0; k < n; k++)
+        mean[k] = (real)(sum[k] / count);
 }
 
-/* How many features to take at once from the f-th on, with so many elements left to the ends of the rows that are read
- * and written. LANES may be more than the position has: those behind belong to the next one, which is written later. */
-static inline int lanes_that_fit(int64_t f, int64_t left_in, int64_t left_out) {
-    return f + LANES <= left_in && f + LANES <= left_out ? LANES : 1;
+/* Fewer than LANES features are taken as LANES where so many elements are left to the ends of the rows that are read
+ * and written: those behind belong to the next position, which is written later. */
+CPU_INLINE int fits_lanes(int64_t F, int64_t left_in, int64_t left_out) {
+    return F < LANES && left_in >= LANES && left_out >= LANES;
+}
+
+/* `room`: elements from y to the end of its row. */
+CPU_INLINE void max_output(const inputs *in, int64_t F, int64_t room, real *restrict y, int32_t *restrict argmax) {
+    if (!fits_lanes(F, in->left, room)) {
+        find_max(in, F, y, argmax);
+        return;
+    }
+    real best[LANES];
+    int32_t where[LANES];
+    find_max(in, LANES, best, where);
+    memcpy(y, best, sizeof best);
+    memcpy(argmax, where, sizeof where);
+}
+
+CPU_INLINE void mean_output(const inputs *in, int64_t F, int64_t room, real *restrict y) {
+    if (fits_lanes(F, in->left, room)) {
+        find_mean(in, 0, LANES, y);
+        return;
+    }
+    for (int64_t f = 0; f < F; f += COLUMNS)
+        find_mean(in, f, F - f < COLUMNS ? F - f : COLUMNS, y + f);
 }
 
 static void nothing_there(const crs_window_pool *a, int64_t at) {
@@ -109,49 +130,22 @@ static void nothing_there(const crs_window_pool *a, int64_t at) {
 
 /* Rows are made on copies of the arguments: the compiler then knows that writing results leaves them as they are. */
 CPU_CLONES
-static void max_row(const crs_window_pool *args, int64_t t, int64_t b) {
+static void pool_row(const crs_window_pool *args, int64_t t, int64_t b) {
     const crs_window_pool copy = *args, *a = &copy;
     const int64_t F = a->F, row = (t * a->steps.B + b) * a->P_out * F;
     const seen steps = seen_steps(a, t, b);
     for (int64_t p = 0; p < a->P_out; p++) {
+        const int64_t at = row + p * F, room = (a->P_out - p) * F;
         const seen positions = seen_along(&a->window, POSITIONS, p, 0, a->P);
         if (!steps.count || !positions.count) {
-            nothing_there(a, row + p * F);
+            nothing_there(a, at);
             continue;
         }
         const inputs in = inputs_of(a, steps, positions, b);
-        real *y = (real *)a->y + row + p * F;
-        int32_t *argmax = a->argmax + row + p * F;
-        for (int64_t f = 0, n; f < F; f += n) {
-            n = lanes_that_fit(f, in.left, (a->P_out - p) * F);
-            if (n == LANES)
-                max_lanes(&in, f, LANES, y, argmax);
-            else
-                max_lanes(&in, f, 1, y, argmax);
-        }
-    }
-}
-
-CPU_CLONES
-static void mean_row(const crs_window_pool *args, int64_t t, int64_t b) {
-    const crs_window_pool copy = *args, *a = &copy;
-    const int64_t F = a->F, row = (t * a->steps.B + b) * a->P_out * F;
-    const seen steps = seen_steps(a, t, b);
-    for (int64_t p = 0; p < a->P_out; p++) {
-        const seen positions = seen_along(&a->window, POSITIONS, p, 0, a->P);
-        if (!steps.count || !positions.count) {
-            nothing_there(a, row + p * F);
-            continue;
-        }
-        const inputs in = inputs_of(a, steps, positions, b);
-        real *y = (real *)a->y + row + p * F;
-        for (int64_t f = 0, n; f < F; f += n) {
-            n = lanes_that_fit(f, in.left, (a->P_out - p) * F);
-            if (n == LANES)
-                mean_lanes(&in, f, LANES, y);
-            else
-                mean_lanes(&in, f, 1, y);
-        }
+        if (a->mean)
+            mean_output(&in, F, room, (real *)a->y + at);
+        else
+            max_output(&in, F, room, (real *)a->y + at, a->argmax + at);
     }
 }
 
@@ -159,7 +153,7 @@ crs_status CPU_NAME(window_pool_forward)(crs_device *device, const crs_window_po
     const int64_t B = a->steps.B, rows = a->T_out * B;
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (rows * a->P_out * a->F >= PARALLEL_FROM)
     for (int64_t r = 0; r < rows; r++)
-        (a->mean ? mean_row : max_row)(a, r / B, r % B);
+        pool_row(a, r / B, r % B);
     return CRS_OK;
 }
 
@@ -173,6 +167,7 @@ typedef struct holders {
 typedef struct sources {
     holders *steps, *positions; /* [T], [P] */
     int64_t step_pace, position_pace;
+    int side_by_side;      /* windows cover positions without gap or overlap, from the first on, and do not go beyond */
     real *position_counts; /* [P_out] how many positions a window sees; mean */
 } sources;
 
@@ -208,6 +203,9 @@ static crs_status sources_find(crs_device *device, const crs_window_pool *a, sou
     found->position_counts = (real *)(found->positions + P);
     found->step_pace = holders_pace(&a->window, TIME);
     found->position_pace = holders_pace(&a->window, POSITIONS);
+    found->side_by_side = a->window.dilation[POSITIONS] == 1 && a->window.before[POSITIONS] == 0 &&
+                          a->window.stride[POSITIONS] == a->window.size[POSITIONS] &&
+                          a->P_out * a->window.size[POSITIONS] <= P;
     holders_find(&a->window, TIME, a->T_out, T, found->steps);
     holders_find(&a->window, POSITIONS, a->P_out, P, found->positions);
     for (int64_t p = 0; p < a->P_out; p++)
@@ -215,80 +213,79 @@ static crs_status sources_find(crs_device *device, const crs_window_pool *a, sou
     return CRS_OK;
 }
 
-/* n features from the f-th on, of the input (t, p). `row`: the elements before the row of the first output. */
-static inline void max_lanes_backward(const crs_window_pool *a, const sources *from, int64_t t, int64_t p, int64_t row,
-                                      int64_t f, int n, real *restrict dx) {
-    const holders steps = from->steps[t], positions = from->positions[p];
-    const int64_t F = a->F, step_size = from->step_pace * a->steps.B * a->P_out * F;
-    const int32_t number = (int32_t)(t * a->P + p);
-    real sum[LANES] = {0};
-    for (int64_t i = 0; i < steps.count; i++) {
-        for (int64_t j = 0; j < positions.count; j++) {
-            const int64_t at = row + i * step_size + (positions.first + j * from->position_pace) * F + f;
-            const real *dy = (const real *)a->dy + at;
-            const int32_t *argmax = a->argmax + at;
+/* The gradient that n features of the input of that number get from the window whose output is `at`, which sees `count`
+ * inputs: the first window's overwrites, the others' join. */
+CPU_INLINE void take(const crs_window_pool *a, int first, int64_t n, int64_t number, real count, int64_t at,
+                     real *restrict dx) {
+    const real *dy = (const real *)a->dy + at;
+    const int32_t *argmax = a->mean ? NULL : a->argmax + at;
+    if (a->mean && first) {
 #pragma omp simd
-            for (int l = 0; l < n; l++)
-                sum[l] += argmax[l] == number ? dy[l] : 0;
-        }
+        for (int64_t f = 0; f < n; f++)
+            dx[f] = dy[f] / count;
+    } else if (a->mean) {
+#pragma omp simd
+        for (int64_t f = 0; f < n; f++)
+            dx[f] += dy[f] / count;
+    } else if (first) {
+#pragma omp simd
+        for (int64_t f = 0; f < n; f++)
+            dx[f] = argmax[f] == (int32_t)number ? dy[f] : 0;
+    } else {
+#pragma omp simd
+        for (int64_t f = 0; f < n; f++)
+            dx[f] += argmax[f] == (int32_t)number ? dy[f] : 0;
     }
-    memcpy(dx + f, sum, (size_t)n * sizeof *dx);
 }
 
-static inline void mean_lanes_backward(const crs_window_pool *a, const sources *from, int64_t t, int64_t b, int64_t p,
-                                       int64_t row, int64_t f, int n, real *restrict dx) {
+/* The first n features of the input (t, p) of row b. `row`: the elements before the row of the first output. */
+CPU_INLINE void input_backward(const crs_window_pool *a, const sources *from, int64_t t, int64_t b, int64_t p,
+                               int64_t row, int64_t n, real *restrict dx) {
     const holders steps = from->steps[t], positions = from->positions[p];
     const int64_t F = a->F, step_size = from->step_pace * a->steps.B * a->P_out * F;
-    real sum[LANES] = {0};
     for (int64_t i = 0; i < steps.count; i++) {
-        const real step_count = (real)seen_steps(a, steps.first + i * from->step_pace, b).count;
+        const real step_count = a->mean ? (real)seen_steps(a, steps.first + i * from->step_pace, b).count : 0;
         for (int64_t j = 0; j < positions.count; j++) {
-            const int64_t output = positions.first + j * from->position_pace;
-            const real *dy = (const real *)a->dy + row + i * step_size + output * F + f;
-            const real there = step_count * from->position_counts[output];
-#pragma omp simd
-            for (int l = 0; l < n; l++)
-                sum[l] += dy[l] / there;
+            const int64_t output = positions.first + j * from->position_pace, at = row + i * step_size + output * F;
+            take(a, i + j == 0, n, t * a->P + p, step_count * from->position_counts[output], at, dx);
         }
     }
-    memcpy(dx + f, sum, (size_t)n * sizeof *dx);
+}
+
+/* The same of all its positions, where one window at most holds each of them: they are written in one go, window by
+ * window. */
+CPU_INLINE void row_apart_backward(const crs_window_pool *a, const sources *from, int64_t t, int64_t b, int64_t row,
+                                   real *restrict dx) {
+    const int64_t F = a->F, P = a->P, P_out = a->P_out, size = a->window.size[POSITIONS];
+    const real count = (real)(size * seen_steps(a, from->steps[t].first, b).count);
+    for (int64_t output = 0; output < P_out; output++) {
+        const int64_t at = row + output * F, first = output * size;
+        const int lanes = fits_lanes(F, (P_out - output) * F, (P - first - size + 1) * F);
+        for (int64_t p = first; p < first + size; p++)
+            take(a, 1, lanes ? LANES : F, t * P + p, count, at, dx + p * F);
+    }
+    memset(dx + P_out * size * F, 0, (size_t)((P - P_out * size) * F) * sizeof *dx);
 }
 
 CPU_CLONES
-static void max_row_backward(const crs_window_pool *args, const sources *found, int64_t t, int64_t b) {
+static void pool_row_backward(const crs_window_pool *args, const sources *found, int64_t t, int64_t b) {
     const crs_window_pool copy = *args, *a = &copy;
     const sources sources_copy = *found, *from = &sources_copy;
     const int64_t P = a->P, P_out = a->P_out, F = a->F, row = (from->steps[t].first * a->steps.B + b) * P_out * F;
     real *dx = (real *)a->dx + (t * a->steps.B + b) * P * F;
-    for (int64_t p = 0; p < P; p++) {
-        const holders positions = from->positions[p];
-        const int64_t last = positions.first + (positions.count - 1) * from->position_pace;
-        for (int64_t f = 0, n; f < F; f += n) {
-            n = lanes_that_fit(f, (P_out - last) * F, (P - p) * F);
-            if (n == LANES)
-                max_lanes_backward(a, from, t, p, row, f, LANES, dx + p * F);
-            else
-                max_lanes_backward(a, from, t, p, row, f, 1, dx + p * F);
-        }
+    if (from->side_by_side && from->steps[t].count == 1) {
+        row_apart_backward(a, from, t, b, row, dx);
+        return;
     }
-}
-
-CPU_CLONES
-static void mean_row_backward(const crs_window_pool *args, const sources *found, int64_t t, int64_t b) {
-    const crs_window_pool copy = *args, *a = &copy;
-    const sources sources_copy = *found, *from = &sources_copy;
-    const int64_t P = a->P, P_out = a->P_out, F = a->F, row = (from->steps[t].first * a->steps.B + b) * P_out * F;
-    real *dx = (real *)a->dx + (t * a->steps.B + b) * P * F;
     for (int64_t p = 0; p < P; p++) {
         const holders positions = from->positions[p];
         const int64_t last = positions.first + (positions.count - 1) * from->position_pace;
-        for (int64_t f = 0, n; f < F; f += n) {
-            n = lanes_that_fit(f, (P_out - last) * F, (P - p) * F);
-            if (n == LANES)
-                mean_lanes_backward(a, from, t, b, p, row, f, LANES, dx + p * F);
-            else
-                mean_lanes_backward(a, from, t, b, p, row, f, 1, dx + p * F);
-        }
+        if (positions.count == 0)
+            memset(dx + p * F, 0, (size_t)F * sizeof *dx);
+        else if (fits_lanes(F, (P_out - last) * F, (P - p) * F))
+            input_backward(a, from, t, b, p, row, LANES, dx + p * F);
+        else
+            input_backward(a, from, t, b, p, row, F, dx + p * F);
     }
 }
 
@@ -297,7 +294,7 @@ static void row_backward(const crs_window_pool *a, const sources *from, int64_t 
     if (from->steps[t].count == 0 || !is_live(row_live(&a->steps, b), t))
         memset((real *)a->dx + (t * a->steps.B + b) * row, 0, (size_t)row * sizeof(real));
     else
-        (a->mean ? mean_row_backward : max_row_backward)(a, from, t, b);
+        pool_row_backward(a, from, t, b);
 }
 
 crs_status CPU_NAME(window_pool_backward)(crs_device *device, const crs_window_pool *a) {

@@ -85,6 +85,23 @@ TEST_P(Backends, MovesBytesAndNothingBeside) {
     ops.free(device.handle(), nullptr);
 }
 
+/* So many bytes that threads share them, none at all, and a few; beside them nothing changes. */
+TEST_P(Backends, FillsAsFarAsItIsTold) {
+    const Device several(GetParam(), 3);
+    ASSERT_EQ(several.status(), CRS_OK);
+    for (const size_t size : {size_t{0}, size_t{13}, (size_t{7} << 16) + 13, size_t{8} << 16}) {
+        std::vector<unsigned char> want(size + 2, 0x11), got(size + 2);
+        std::fill(want.begin() + 1, want.end() - 1, 0x5A);
+        void *memory = nullptr;
+        ASSERT_EQ(ops.alloc(several.handle(), want.size(), &memory), CRS_OK);
+        EXPECT_EQ(ops.fill(several.handle(), memory, 0x11, want.size()), CRS_OK);
+        EXPECT_EQ(ops.fill(several.handle(), static_cast<char *>(memory) + 1, 0x5A, size), CRS_OK);
+        EXPECT_EQ(ops.download(several.handle(), got.data(), memory, got.size()), CRS_OK);
+        EXPECT_TRUE(got == want) << size;
+        ops.free(several.handle(), memory);
+    }
+}
+
 TEST_P(Backends, SaysWhenMemoryIsOut) {
     for (const size_t size : {SIZE_MAX, SIZE_MAX - 63, SIZE_MAX / 4}) {
         void *memory = nullptr;

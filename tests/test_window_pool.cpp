@@ -170,6 +170,10 @@ const Case cases[] = {
     {{{2, 2}, {2, 2}, {1, 1}, {4, 3}}, 5, 4, 6, 6},    /* some windows lie wholly beyond the edges, on both sides */
     {{{9, 9}, {1, 1}, {1, 1}, {4, 4}}, 3, 3, 3, 3},    /* wider than the input */
     {{{1, 1}, {1, 1}, {1, 1}, {0, 0}}, 4, 3, 4, 3},    /* the input itself */
+    {{{1, 3}, {1, 2}, {1, 1}, {0, 0}}, 3, 9, 3, 3},    /* of a step, over positions: overlapping */
+    {{{2, 2}, {2, 2}, {1, 1}, {0, 1}}, 4, 8, 2, 4},    /* side by side, from before the first position on */
+    {{{2, 2}, {2, 2}, {1, 2}, {0, 0}}, 4, 9, 2, 4},    /* side by side, positions with gaps */
+    {{{2, 2}, {2, 2}, {1, 1}, {0, 0}}, 4, 5, 2, 3},    /* side by side, the last one partly beyond the edge */
     {{{1, 2}, {1, 2}, {1, 1}, {0, 0}}, 1, 5, 1, 2},    /* one step */
     {{{40, 1}, {3, 1}, {1, 1}, {39, 0}}, 60, 1, 20, 1} /* long, and before every step that it ends at */
 };
