@@ -66,17 +66,24 @@ typedef struct blocked_inputs {
     const float *d; /* [panels,d_rows,slots*lanes] */
     int64_t d_rows;
     const float *B; /* [columns/(slots*lanes)][panels*of.count*lanes, slots*lanes] */
+    int adds;       /* to what is in `out` */
     float *out;     /* [rows,ldo]; whole vectors are written */
     int64_t ldo;
 } blocked_inputs;
 
-/* dW[panel] += s^T d, over `rows` rows. */
+/* Rows that lie one behind the other. */
+typedef struct blocked_stretch {
+    int64_t rows, ld;
+    const float *at; /* [rows,ld] */
+} blocked_stretch;
+
+/* dW[panel] += s^T d, over `rows` rows: those of all stretches of s, in turn. */
 typedef struct blocked_weights {
     int64_t rows, panels, features;
     int slots;
     blocked_range of;
-    const float *s; /* [rows,lds]; whole blocks of columns are read */
-    int64_t lds;
+    const blocked_stretch *s; /* whole blocks of columns are read */
+    int64_t stretches;
     const float *d; /* as above */
     int64_t d_rows;
     float *dW; /* [panels,features,of.count*lanes], the features rounded up by BLOCKED_SPARE */

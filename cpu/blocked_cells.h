@@ -86,7 +86,8 @@ LANES_INLINE void lstm_forward_panel(const blocked_cells *cells, int whole) {
         lstm_forward_rows(&c, r, 1, n);
 }
 
-/* tanh(c) is computed again: that is cheaper than to store it and read it back. */
+/* tanh(c) is h / o: cheaper than to compute it again, or to read it back. o is zero only in lanes beyond the last unit,
+ * whose gradients are to be zero. */
 LANES_INLINE void lstm_backward_panel(const blocked_cells *cells, int whole) {
     const blocked_cells c = *cells;
     const int64_t n = whole ? LANES : c.count[0];
@@ -97,12 +98,13 @@ LANES_INLINE void lstm_backward_panel(const blocked_cells *cells, int whole) {
         const vector g = vector_load(gates + c.place[2], n), o = vector_load(gates + c.place[3], n);
         float *dh_at = c.dh + row * c.ldd + c.unit, *dc_at = c.dc + row * c.ldd + c.unit;
         const vector dh = *(const vector_anywhere *)dh_at, before = vector_load(c.c_before + unit, n);
-        const vector tanh_c = vector_tanh(vector_load(c.c + unit, n)), dh_o = dh * o;
-        const vector d = *(const vector_anywhere *)dc_at + dh_o * (1.0F - tanh_c * tanh_c);
-        put_gradient(&c, r, 0, d * g * i * (1.0F - i), n);
-        put_gradient(&c, r, 1, d * before * f * (1.0F - f), n);
+        const vector h = vector_load(c.h + row * c.ldh + c.unit, n);
+        const vector tanh_c = h * vector_inverse(vector_at_least(0x1p-126F, o));
+        const vector d = *(const vector_anywhere *)dc_at + dh * (o - h * tanh_c);
+        put_gradient(&c, r, 0, d * g * (i - i * i), n);
+        put_gradient(&c, r, 1, d * before * (f - f * f), n);
         put_gradient(&c, r, 2, d * i * (1.0F - g * g), n);
-        put_gradient(&c, r, 3, dh_o * tanh_c * (1.0F - o), n);
+        put_gradient(&c, r, 3, dh * h * (1.0F - o), n);
         *(vector_anywhere *)dc_at = d * f;
         *(vector_anywhere *)dh_at = (vector){0};
     }

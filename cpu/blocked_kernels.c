@@ -137,7 +137,7 @@ LANES_INLINE void inputs_chunk(const blocked_inputs *p, int vectors, int64_t col
     for (int64_t row = 0; row < p->rows; row += ROWS(vectors)) {
         float *out = p->out + row * p->ldo + column;
         block sums = {0};
-        if (first > 0)
+        if (first > 0 || p->adds)
             block_load(&sums, ROWS(vectors), vectors, out, p->ldo);
         for (int64_t panel = first; panel < end; panel++)
             multiply(&sums, ROWS(vectors), 0, vectors, K, p->d + (panel * p->d_rows + row) * ldd + p->of.first * LANES,
@@ -175,7 +175,12 @@ LANES_INLINE void weights_of(const blocked_weights *w, int count) {
         for (int64_t feature = 0; feature < w->features; feature += ROWS(count)) {
             /* The rows' own sum is made first: many small terms are not lost one by one in a large total. */
             block sums = {0};
-            multiply(&sums, ROWS(count), 0, count, w->rows, w->s + feature, 1, w->lds, d, ldd);
+            const float *rows = d;
+            for (int64_t i = 0; i < w->stretches; i++) {
+                const blocked_stretch *s = &w->s[i];
+                multiply(&sums, ROWS(count), 0, count, s->rows, s->at + feature, 1, s->ld, rows, ldd);
+                rows += s->rows * ldd;
+            }
             block_add(&sums, ROWS(count), count, dW + feature * ldw, ldw);
             block_store(&sums, ROWS(count), count, dW + feature * ldw, ldw);
         }

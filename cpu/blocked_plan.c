@@ -6,7 +6,6 @@
  * drive those from the second-level cache, and the BLAS is as good. */
 #define FUSED_LIMIT (1024 * 1024)
 #define STREAMED (1 << 20) /* bytes of gates from which on they would not be found in the cache on the way back */
-#define ROWS_HELD 128      /* rows of activations behind one pass over the weights' gradients */
 #define GROUPS 32          /* most partial sums of the gradients */
 
 static int64_t divide_up(int64_t n, int64_t by) {
@@ -175,7 +174,7 @@ crs_status cpu_blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, 
     p->streams = kernels->streams && a->H % kernels->lanes == 0 && (uintptr_t)p->m.gates % 64 == 0 &&
                  a->steps.T * a->steps.B * p->m.width > STREAMED / (int64_t)sizeof(float);
     p->I = p->fused ? I : 0;
-    p->rows_held = p->fused ? ROWS_HELD : kernels->tile;
+    p->rows_held = p->fused ? BLOCKED_HELD : kernels->tile;
     p->d_rows = p->rows_held + BLOCKED_SPARE;
     p->tiles = divide_up(a->steps.B, kernels->tile);
     p->groups = p->tiles < GROUPS ? p->tiles : GROUPS;
