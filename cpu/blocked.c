@@ -152,9 +152,7 @@ static void step_forward(const blocked_plan *p, const blocked_step *s, const blo
                          .ldx = seen->x.ld,
                          .ldh = seen->h.ld,
                          .z = work->z};
-    const blocked_cell cell = p->m.cell->blocked == BLOCKED_RNN    ? kernels->rnn[0]
-                              : p->m.cell->blocked == BLOCKED_LSTM ? kernels->lstm[0]
-                                                                   : kernels->gru[0];
+    const blocked_cell cell = kernels->cells[p->m.cell->blocked][0];
     for (int64_t panel = 0; panel < p->panels; panel++) {
         cpu_blocked_place(p, panel, &cells);
         const float *start = p->start + panel * panel_start;
@@ -183,16 +181,15 @@ static void tile_forward(const blocked_plan *p, int64_t tile, const blocked_work
         if (s.live_count > 0)
             step_forward(p, &s, &seen, work);
     }
-    /* What was stored past the caches is in order with nothing until then, and backward may run on another thread. */
-    if (p->streams)
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (p->streams) /* backward may run on another thread */
+        p->kernels->settle();
     for (int64_t r = 0; a->h_last && r < s.n; r++)
         march_carry(H, (const float *)a->y + (s.at + r) * a->ldy, (float *)a->h_last + (s.row + r) * a->ldy);
 }
 
 crs_status cpu_blocked_forward(crs_device *device, const crs_recurrent *a, const recurrent_cell *cell) {
     blocked_plan p;
-    crs_status status = cpu_blocked_prepare(&p, device->kernels, a, cell, 0);
+    crs_status status = cpu_blocked_prepare(&p, device->kernels, a, cell, 0, device->threads);
     if (status != CRS_OK)
         return status;
     march_draw_masks(device, &p.m);
@@ -202,10 +199,12 @@ crs_status cpu_blocked_forward(crs_device *device, const crs_recurrent *a, const
         status = cpu_blocked_pack(&p, device);
     if (status != CRS_OK)
         return status;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(device->threads)
-    for (int64_t tile = 0; tile < p.tiles; tile++) {
+#pragma omp parallel num_threads(p.threads)
+    {
         const blocked_work work = cpu_blocked_work_of(&p, omp_get_thread_num());
-        tile_forward(&p, tile, &work);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t tile = 0; tile < p.tiles; tile++)
+            tile_forward(&p, tile, &work);
     }
     return CRS_OK;
 }

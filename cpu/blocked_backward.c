@@ -20,7 +20,8 @@ static void fetch_before(const blocked_plan *p, const blocked_step *s, int64_t s
     if (s->k == 0)
         return;
     const int64_t t = step_at(m, s->k - 1), at = t * a->steps.B + s->row;
-    fetch(gates_at(m, t, s->row), s->n * m->width, share, shares);
+    if (m->cell->blocked != BLOCKED_RNN)
+        fetch(gates_at(m, t, s->row), s->n * m->width, share, shares);
     if (m->cells)
         fetch(cell_at(m, s->k - 1, s->row), s->n * a->H, share, shares);
     if (p->I > 0)
@@ -65,9 +66,7 @@ static void cells_backward(const blocked_plan *p, const blocked_step *s, const b
     cells.dc = work->dc;
     cells.d_gates = gates_gradient_at(p, s);
     cells.d_products = p->fused ? NULL : cells.products;
-    const blocked_cell cell = p->m.cell->blocked == BLOCKED_RNN    ? kernels->rnn[1]
-                              : p->m.cell->blocked == BLOCKED_LSTM ? kernels->lstm[1]
-                                                                   : kernels->gru[1];
+    const blocked_cell cell = kernels->cells[p->m.cell->blocked][1];
     for (int64_t panel = 0; panel < p->panels; panel++) {
         fetch_before(p, s, panel, p->panels + 2);
         cpu_blocked_place(p, panel, &cells);
@@ -222,17 +221,20 @@ static void tile_backward(const blocked_plan *p, int64_t tile, const blocked_wor
 
 crs_status cpu_blocked_backward(crs_device *device, const crs_recurrent *a, const recurrent_cell *cell) {
     blocked_plan p;
-    crs_status status = cpu_blocked_prepare(&p, device->kernels, a, cell, 1);
+    crs_status status = cpu_blocked_prepare(&p, device->kernels, a, cell, 1, device->threads);
     if (status == CRS_OK)
         status = cpu_blocked_pack(&p, device);
     if (status != CRS_OK)
         return status;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(device->threads)
-    for (int64_t group = 0; group < p.groups; group++) {
+#pragma omp parallel num_threads(p.threads)
+    {
         const blocked_work work = cpu_blocked_work_of(&p, omp_get_thread_num());
-        const blocked_partial partial = cpu_blocked_partial_of(&p, group);
-        for (int64_t tile = group * p.tiles / p.groups; tile < (group + 1) * p.tiles / p.groups; tile++)
-            tile_backward(&p, tile, &work, &partial);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t group = 0; group < p.groups; group++) {
+            const blocked_partial partial = cpu_blocked_partial_of(&p, group);
+            for (int64_t tile = group * p.tiles / p.groups; tile < (group + 1) * p.tiles / p.groups; tile++)
+                tile_backward(&p, tile, &work, &partial);
+        }
     }
     cpu_blocked_add_partials(&p);
     return p.fused ? CRS_OK : march_gradients(device, &p.m);

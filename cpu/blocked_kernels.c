@@ -250,7 +250,7 @@ extern const blocked_kernels BLOCKED_TABLE;
 const blocked_kernels BLOCKED_TABLE = {.name = BLOCKED_NAME,
                                        .lanes = LANES,
                                        .tile = TILE,
-                                       .streams = LANES == 16,
+                                       .settle = LANES == 16 ? vector_stream_settle : NULL,
                                        .sums = sums,
                                        .inputs = inputs,
                                        .weights = weights,
@@ -258,6 +258,6 @@ const blocked_kernels BLOCKED_TABLE = {.name = BLOCKED_NAME,
                                        .spread = spread,
                                        .copy = copy,
                                        .add = add,
-                                       .rnn = {rnn_forward, rnn_backward},
-                                       .lstm = {lstm_forward, lstm_backward},
-                                       .gru = {gru_forward, gru_backward}};
+                                       .cells = {[BLOCKED_RNN] = {rnn_forward, rnn_backward},
+                                                 [BLOCKED_LSTM] = {lstm_forward, lstm_backward},
+                                                 [BLOCKED_GRU] = {gru_forward, gru_backward}}};

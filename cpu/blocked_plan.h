@@ -38,6 +38,7 @@ typedef struct blocked_plan {
     int64_t panels, ldd; /* ldd: units, in whole panels */
     int64_t rows_held, d_rows;
     int64_t tiles, groups;
+    int threads;             /* no more than there are tiles, or groups of them, to hand out */
     float *W, *R;            /* for the sums: [panels,I,of_x.count*lanes], [panels,H,of_h.count*lanes] */
     float *W_back, *R_back;  /* for the gradients of x and h: see blocked_inputs */
     float *start;            /* [panels,slots*lanes] the biases */
@@ -49,7 +50,7 @@ typedef struct blocked_plan {
 
 /* All of p but its memory. The errors are march_prepare's. */
 crs_status cpu_blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, const crs_recurrent *a,
-                               const recurrent_cell *cell, int backward);
+                               const recurrent_cell *cell, int backward, int threads);
 
 /* Takes the device's scratch, and packs the weights into it. CRS_ERR_MEMORY. */
 crs_status cpu_blocked_pack(blocked_plan *p, crs_device *device);
@@ -84,7 +85,9 @@ blocked_seen cpu_blocked_see(const blocked_plan *p, const blocked_step *s, float
 /* What the cells of a step see, save for what depends on the panel or the direction. */
 blocked_cells cpu_blocked_cells_at(const blocked_plan *p, const blocked_step *s);
 
+/* Cleared: rows that are worked on behind the last one are numbers like others. */
 blocked_work cpu_blocked_work_of(const blocked_plan *p, int thread);
+/* Cleared. */
 blocked_partial cpu_blocked_partial_of(const blocked_plan *p, int64_t group);
 
 #endif
