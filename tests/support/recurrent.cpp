@@ -72,6 +72,8 @@ void add_whole_shapes(std::vector<RecurrentShape> *shapes) {
     whole.input_rate = 0;
     shapes->push_back(whole);
     shapes->push_back({5, 48, 7, 5, Live::all, true, 11, 6});
+    shapes->push_back({9, 48, 16, 5, Live::nearly});
+    shapes->push_back({9, 48, 5, 17, Live::nearly, true});
     RecurrentShape large = {2, 17, 380, 380}; /* the weights of one gate outgrow a cache */
     shapes->push_back(large);
     large.training = false;
