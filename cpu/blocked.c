@@ -28,12 +28,11 @@ void cpu_blocked_step_find(const blocked_plan *p, int64_t tile, int64_t k, block
     s->live_count = live;
 }
 
-/* n columns of the rows of a tile, of which the first is row `first` of all steps: can they be read where they lie? On
- * the way back whole blocks of columns are read, which must not end behind the last row. */
-static int reads_in_place(const blocked_plan *p, const blocked_step *s, int64_t first, int64_t n) {
+/* The rows of a tile, of which the first is row `first` of all steps: can they be read where they lie? On the way back
+ * whole blocks of columns are read, which must not end behind the last row of all. */
+static int reads_in_place(const blocked_plan *p, const blocked_step *s, int64_t first) {
     const int64_t rows = p->a->steps.T * p->a->steps.B;
-    return s->live_count == p->kernels->tile &&
-           (!p->backward || n % BLOCKED_SPARE == 0 || first + s->n + BLOCKED_SPARE <= rows);
+    return s->live_count == p->kernels->tile && (!p->backward || first + s->n + BLOCKED_SPARE <= rows);
 }
 
 static blocked_stretch gather(const blocked_plan *p, const blocked_step *s, const blocked_stretch *from, int64_t n,
@@ -55,12 +54,12 @@ blocked_seen cpu_blocked_see(const blocked_plan *p, const blocked_step *s, float
     blocked_seen seen = {{0}, {s->live_count, 0, m->zeros}};
     if (p->I > 0) {
         seen.x = (blocked_stretch){s->live_count, p->I, (const float *)a->x + s->at * p->I};
-        if (m->input_mask || !reads_in_place(p, s, s->at, p->I))
+        if (m->input_mask || !reads_in_place(p, s, s->at))
             seen.x = gather(p, s, &seen.x, p->I, m->input_mask, x);
     }
     if (s->k > 0)
         seen.h = (blocked_stretch){s->live_count, a->ldy, (const float *)a->y + s->before * a->ldy};
-    if (s->k == 0 || m->recurrent_mask || !reads_in_place(p, s, s->before, a->H))
+    if (s->k == 0 || m->recurrent_mask || !reads_in_place(p, s, s->before))
         seen.h = gather(p, s, &seen.h, a->H, m->recurrent_mask, h);
     return seen;
 }
