@@ -1,4 +1,6 @@
 /* The CPU device: its memory, and the table of operations that the rest of the library sees. */
+#define _GNU_SOURCE /* MADV_HUGEPAGE */
+
 #include "blocked.h"
 #include "cpu.h"
 
@@ -7,14 +9,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define ALIGNMENT 64                 /* a cache line, and the widest vector register */
-#define FILL_CHUNK ((size_t)1 << 16) /* bytes a thread fills at a time */
+#define ALIGNMENT 64                        /* a cache line, and the widest vector register */
+#define HUGE_PAGE ((size_t)2 * 1024 * 1024) /* of x86-64, and of others with pages of 4 KB */
+#define FILL_CHUNK ((size_t)1 << 16)        /* bytes a thread fills at a time */
 
+/* Activations are walked with long strides, a new page for each line or two: with pages of 4 KB the processor is busy
+ * looking up where they are. What is at least a huge page asks for such; whether it gets them changes no result. */
 static void *aligned(size_t bytes) {
-    if (bytes > SIZE_MAX - ALIGNMENT)
+    const size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
+    void *memory;
+    if (bytes > SIZE_MAX - ALIGNMENT ||
+        posix_memalign(&memory, alignment, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT) != 0)
         return NULL;
-    return aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+#ifdef MADV_HUGEPAGE
+    if (bytes >= HUGE_PAGE)
+        madvise(memory, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#endif
+    return memory;
 }
 
 void *cpu_scratch(crs_device *device, size_t bytes) {

@@ -28,23 +28,40 @@ void cpu_blocked_step_find(const blocked_plan *p, int64_t tile, int64_t k, block
     s->live_count = live;
 }
 
-void cpu_blocked_gather(const blocked_plan *p, const blocked_step *s, float *x, float *h) {
+/* The rows of a tile, of which the first is row `first` of all steps: can they be read where they lie? On the way back
+ * whole blocks of columns are read, which must not end behind the last row of all. */
+static int reads_in_place(const blocked_plan *p, const blocked_step *s, int64_t first) {
+    const int64_t rows = p->a->steps.T * p->a->steps.B;
+    return s->live_count == p->kernels->tile && (!p->backward || first + s->n + BLOCKED_SPARE <= rows);
+}
+
+static blocked_stretch gather(const blocked_plan *p, const blocked_step *s, const blocked_stretch *from, int64_t n,
+                              const float *mask, float *to) {
+    p->kernels->copy(&(blocked_rows){.rows = s->live_count,
+                                     .n = n,
+                                     .from = from->at,
+                                     .mask = mask ? mask + s->row * n : NULL,
+                                     .ld_from = from->ld,
+                                     .from_row = s->live,
+                                     .to = to,
+                                     .ld_to = n});
+    return (blocked_stretch){s->live_count, n, to};
+}
+
+blocked_seen cpu_blocked_see(const blocked_plan *p, const blocked_step *s, float *x, float *h) {
     const crs_recurrent *a = p->a;
     const march *m = &p->m;
-    blocked_rows rows = {.rows = s->live_count, .n = p->I, .from_row = s->live};
+    blocked_seen seen = {{0}, {s->live_count, 0, m->zeros}};
     if (p->I > 0) {
-        rows.from = (const float *)a->x + s->at * p->I;
-        rows.mask = m->input_mask ? m->input_mask + s->row * p->I : NULL;
-        rows.to = x;
-        rows.ld_from = rows.ld_to = p->I;
-        p->kernels->copy(&rows);
+        seen.x = (blocked_stretch){s->live_count, p->I, (const float *)a->x + s->at * p->I};
+        if (m->input_mask || !reads_in_place(p, s, s->at))
+            seen.x = gather(p, s, &seen.x, p->I, m->input_mask, x);
     }
-    rows.from = s->k > 0 ? (const float *)a->y + s->before * a->ldy : m->zeros;
-    rows.ld_from = s->k > 0 ? a->ldy : 0;
-    rows.mask = m->recurrent_mask ? m->recurrent_mask + s->row * a->H : NULL;
-    rows.to = h;
-    rows.n = rows.ld_to = a->H;
-    p->kernels->copy(&rows);
+    if (s->k > 0)
+        seen.h = (blocked_stretch){s->live_count, a->ldy, (const float *)a->y + s->before * a->ldy};
+    if (s->k == 0 || m->recurrent_mask || !reads_in_place(p, s, s->before))
+        seen.h = gather(p, s, &seen.h, a->H, m->recurrent_mask, h);
+    return seen;
 }
 
 blocked_cells cpu_blocked_cells_at(const blocked_plan *p, const blocked_step *s) {
@@ -95,7 +112,28 @@ static void keep_masked(const blocked_plan *p, const blocked_step *s, const floa
         march_carry(H, NULL, h_masked_at(&p->m, s->t, s->row + s->dead[i]));
 }
 
-static void step_forward(const blocked_plan *p, const blocked_step *s, const blocked_work *work) {
+/* The next step's: what is read, and what is written and would otherwise be waited for. */
+static void fetch_next(const blocked_plan *p, const blocked_step *s) {
+    const crs_recurrent *a = p->a;
+    if (s->k + 1 == a->steps.T)
+        return;
+    const int64_t t = step_at(&p->m, s->k + 1), at = t * a->steps.B + s->row;
+    const float *x = (const float *)a->x + at * p->I;
+    for (int64_t i = 0; i < s->n * p->I; i += 16)
+        __builtin_prefetch(x + i, 0, 2);
+    float *y = (float *)a->y + at * a->ldy;
+    for (int64_t r = 0; r < s->n; r++)
+        for (int64_t i = 0; i < a->H; i += 16)
+            __builtin_prefetch(y + r * a->ldy + i, 1, 2);
+    if (!a->training || !p->m.cells)
+        return;
+    float *c = cell_at(&p->m, s->k + 2, s->row);
+    for (int64_t i = 0; i < s->n * a->H; i += 16)
+        __builtin_prefetch(c + i, 1, 2);
+}
+
+static void step_forward(const blocked_plan *p, const blocked_step *s, const blocked_seen *seen,
+                         const blocked_work *work) {
     const crs_recurrent *a = p->a;
     const blocked_kernels *kernels = p->kernels;
     const int64_t H = a->H, panel_start = p->slots * kernels->lanes;
@@ -108,14 +146,12 @@ static void step_forward(const blocked_plan *p, const blocked_step *s, const blo
                          .slots = p->slots,
                          .of_x = p->of_x,
                          .of_h = p->of_h,
-                         .x = work->x,
-                         .h = work->h,
-                         .ldx = p->I,
-                         .ldh = H,
+                         .x = seen->x.at,
+                         .h = seen->h.at,
+                         .ldx = seen->x.ld,
+                         .ldh = seen->h.ld,
                          .z = work->z};
-    const blocked_cell cell = p->m.cell->blocked == BLOCKED_RNN    ? kernels->rnn[0]
-                              : p->m.cell->blocked == BLOCKED_LSTM ? kernels->lstm[0]
-                                                                   : kernels->gru[0];
+    const blocked_cell cell = kernels->cells[p->m.cell->blocked][0];
     for (int64_t panel = 0; panel < p->panels; panel++) {
         cpu_blocked_place(p, panel, &cells);
         const float *start = p->start + panel * panel_start;
@@ -138,21 +174,21 @@ static void tile_forward(const blocked_plan *p, int64_t tile, const blocked_work
         if (k == 0 && p->m.cells)
             march_carry(s.n * H, NULL, cell_at(&p->m, 0, s.row));
         carry_dead(p, &s);
-        cpu_blocked_gather(p, &s, work->x, work->h);
-        keep_masked(p, &s, work->h);
+        const blocked_seen seen = cpu_blocked_see(p, &s, work->x, work->h);
+        keep_masked(p, &s, seen.h.at);
+        fetch_next(p, &s);
         if (s.live_count > 0)
-            step_forward(p, &s, work);
+            step_forward(p, &s, &seen, work);
     }
-    /* What was stored past the caches is in order with nothing until then, and backward may run on another thread. */
-    if (p->streams)
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (p->streams) /* backward may run on another thread */
+        p->kernels->settle();
     for (int64_t r = 0; a->h_last && r < s.n; r++)
         march_carry(H, (const float *)a->y + (s.at + r) * a->ldy, (float *)a->h_last + (s.row + r) * a->ldy);
 }
 
 crs_status cpu_blocked_forward(crs_device *device, const crs_recurrent *a, const recurrent_cell *cell) {
     blocked_plan p;
-    crs_status status = cpu_blocked_prepare(&p, device->kernels, a, cell, 0);
+    crs_status status = cpu_blocked_prepare(&p, device->kernels, a, cell, 0, device->threads);
     if (status != CRS_OK)
         return status;
     march_draw_masks(device, &p.m);
@@ -162,10 +198,12 @@ crs_status cpu_blocked_forward(crs_device *device, const crs_recurrent *a, const
         status = cpu_blocked_pack(&p, device);
     if (status != CRS_OK)
         return status;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(device->threads)
-    for (int64_t tile = 0; tile < p.tiles; tile++) {
+#pragma omp parallel num_threads(p.threads)
+    {
         const blocked_work work = cpu_blocked_work_of(&p, omp_get_thread_num());
-        tile_forward(&p, tile, &work);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t tile = 0; tile < p.tiles; tile++)
+            tile_forward(&p, tile, &work);
     }
     return CRS_OK;
 }

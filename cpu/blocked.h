@@ -14,6 +14,9 @@
 #define BLOCKED_TILE_LIMIT 16 /* most rows of a tile */
 #define BLOCKED_SPARE 8       /* rows that may be worked on behind the last one: blocks of rows are always whole */
 
+/* Which of the kernels a kind of cell has. */
+typedef enum blocked_kind { BLOCKED_NONE, BLOCKED_RNN, BLOCKED_LSTM, BLOCKED_GRU, BLOCKED_KINDS } blocked_kind;
+
 typedef struct blocked_range {
     int first, count;
 } blocked_range;
@@ -66,17 +69,24 @@ typedef struct blocked_inputs {
     const float *d; /* [panels,d_rows,slots*lanes] */
     int64_t d_rows;
     const float *B; /* [columns/(slots*lanes)][panels*of.count*lanes, slots*lanes] */
+    int adds;       /* to what is in `out` */
     float *out;     /* [rows,ldo]; whole vectors are written */
     int64_t ldo;
 } blocked_inputs;
 
-/* dW[panel] += s^T d, over `rows` rows. */
+/* Rows that lie one behind the other. */
+typedef struct blocked_stretch {
+    int64_t rows, ld;
+    const float *at; /* [rows,ld] */
+} blocked_stretch;
+
+/* dW[panel] += s^T d, over `rows` rows: those of all stretches of s, in turn. */
 typedef struct blocked_weights {
     int64_t rows, panels, features;
     int slots;
     blocked_range of;
-    const float *s; /* [rows,lds]; whole blocks of columns are read */
-    int64_t lds;
+    const blocked_stretch *s; /* whole blocks of columns are read */
+    int64_t stretches;
     const float *d; /* as above */
     int64_t d_rows;
     float *dW; /* [panels,features,of.count*lanes], the features rounded up by BLOCKED_SPARE */
@@ -98,8 +108,10 @@ typedef void (*blocked_cell)(const blocked_cells *cells);
 typedef struct blocked_kernels {
     const char *name;
     int lanes;
-    int tile;    /* rows that go through time together */
-    int streams; /* can store a vector past the caches: it is a whole line of them */
+    int tile; /* rows that go through time together */
+    /* Puts in order what was stored past the caches, which a kernel does whose vectors are whole lines of them; NULL:
+     * this one does not. */
+    void (*settle)(void);
     void (*sums)(const blocked_sums *s);
     void (*inputs)(const blocked_inputs *p);
     void (*weights)(const blocked_weights *w);
@@ -109,7 +121,7 @@ typedef struct blocked_kernels {
     void (*spread)(const blocked_cells *cells, const float *start, const float *x);
     void (*copy)(const blocked_rows *m);  /* to = from mask */
     void (*add)(const blocked_rows *m);   /* to += from mask */
-    blocked_cell rnn[2], lstm[2], gru[2]; /* forward, backward */
+    blocked_cell cells[BLOCKED_KINDS][2]; /* forward, backward */
     const struct conv_kernels *conv;      /* those of convolution */
 } blocked_kernels;
 

@@ -50,43 +50,63 @@ LANES_INLINE void rnn_backward_panel(const blocked_cells *c, int whole) {
         }
 }
 
-/* Rows r..r+count-1. */
-LANES_INLINE void lstm_forward_rows(const blocked_cells *c, int64_t r, int count, int64_t n) {
-    vector state[CELL_ROWS], o[CELL_ROWS];
+/* Rows r..r+count-1. An inverse is dearer than a product: that of a product serves all its factors. With 1 + e^-z of i,
+ * f and o called below_i, below_f and below_o, and g = over_g / below_g, it is
+ *   gates kept       i = below_f / (below_i below_f), f likewise; g and o likewise; c = f c_before + i g
+ *   none kept        c = (c_before below_i below_g + over_g below_f) / (below_i below_g below_f)
+ *   both             h = over_c / (below_o below_c), where tanh c = over_c / below_c */
+LANES_INLINE void lstm_forward_rows(const blocked_cells *c, int64_t r, int count, int64_t n, int keeps) {
+    vector state[CELL_ROWS], below_o[CELL_ROWS];
     UNROLLED
     for (int j = 0; j < count; j++) {
         const float *z = c->z + (r + j) * 4 * LANES;
         const int64_t row = c->live[r + j];
-        vector gates[4] = {slot(z, 0), slot(z, 1), slot(z, 3), slot(z, 2)}; /* i f o g */
-        vectors_activate(4, 3, gates);
-        state[j] = gates[1] * vector_load(c->c_before + row * c->H + c->unit, n) + gates[0] * gates[3];
-        o[j] = gates[2];
-        vector_store(c->c + row * c->H + c->unit, state[j], n);
-        if (c->gates) {
+        const vector before = vector_load(c->c_before + row * c->H + c->unit, n);
+        vector parts[4] = {slot(z, 0), slot(z, 1), slot(z, 3), slot(z, 2)}; /* i f o g */
+        vectors_exponentials(4, 3, parts);
+        const vector below_i = parts[0], below_f = parts[1], over_g = parts[3], below_g = over_g + 2.0F;
+        below_o[j] = parts[2];
+        if (keeps) {
+            const vector of_i_f = vector_inverse(below_i * below_f), of_g_o = vector_inverse(below_g * below_o[j]);
+            const vector i = below_f * of_i_f, f = below_i * of_i_f, g = over_g * (below_o[j] * of_g_o);
             float *kept = c->gates + row * c->ld_gates;
-            keep(c, kept + c->place[0], gates[0], n);
-            keep(c, kept + c->place[1], gates[1], n);
-            keep(c, kept + c->place[2], gates[3], n);
-            keep(c, kept + c->place[3], gates[2], n);
+            state[j] = f * before + i * g;
+            keep(c, kept + c->place[0], i, n);
+            keep(c, kept + c->place[1], f, n);
+            keep(c, kept + c->place[2], g, n);
+            keep(c, kept + c->place[3], below_g * of_g_o, n);
+        } else {
+            const vector below = below_i * below_g;
+            state[j] = (before * below + over_g * below_f) * vector_inverse(below * below_f);
         }
+        vector_store(c->c + row * c->H + c->unit, state[j], n);
     }
-    vectors_activate(count, 0, state);
+    vectors_exponentials(count, 0, state);
     UNROLLED
     for (int j = 0; j < count; j++)
-        vector_store(c->h + c->live[r + j] * c->ldh + c->unit, o[j] * state[j], n);
+        vector_store(c->h + c->live[r + j] * c->ldh + c->unit,
+                     state[j] * vector_inverse(below_o[j] * (state[j] + 2.0F)), n);
 }
 
-LANES_INLINE void lstm_forward_panel(const blocked_cells *cells, int whole) {
+LANES_INLINE void lstm_forward_units(const blocked_cells *cells, int64_t n, int keeps) {
     const blocked_cells c = *cells;
-    const int64_t n = whole ? LANES : c.count[0];
     int64_t r = 0;
     for (; r + CELL_ROWS <= c.rows; r += CELL_ROWS)
-        lstm_forward_rows(&c, r, CELL_ROWS, n);
+        lstm_forward_rows(&c, r, CELL_ROWS, n, keeps);
     for (; r < c.rows; r++)
-        lstm_forward_rows(&c, r, 1, n);
+        lstm_forward_rows(&c, r, 1, n, keeps);
 }
 
-/* tanh(c) is computed again: that is cheaper than to store it and read it back. */
+LANES_INLINE void lstm_forward_panel(const blocked_cells *c, int whole) {
+    const int64_t n = whole ? LANES : c->count[0];
+    if (c->gates)
+        lstm_forward_units(c, n, 1);
+    else
+        lstm_forward_units(c, n, 0);
+}
+
+/* tanh(c) is h / o: cheaper than to compute it again, or to read it back. o is zero only in lanes beyond the last unit,
+ * whose gradients are to be zero. */
 LANES_INLINE void lstm_backward_panel(const blocked_cells *cells, int whole) {
     const blocked_cells c = *cells;
     const int64_t n = whole ? LANES : c.count[0];
@@ -97,12 +117,13 @@ LANES_INLINE void lstm_backward_panel(const blocked_cells *cells, int whole) {
         const vector g = vector_load(gates + c.place[2], n), o = vector_load(gates + c.place[3], n);
         float *dh_at = c.dh + row * c.ldd + c.unit, *dc_at = c.dc + row * c.ldd + c.unit;
         const vector dh = *(const vector_anywhere *)dh_at, before = vector_load(c.c_before + unit, n);
-        const vector tanh_c = vector_tanh(vector_load(c.c + unit, n)), dh_o = dh * o;
-        const vector d = *(const vector_anywhere *)dc_at + dh_o * (1.0F - tanh_c * tanh_c);
-        put_gradient(&c, r, 0, d * g * i * (1.0F - i), n);
-        put_gradient(&c, r, 1, d * before * f * (1.0F - f), n);
+        const vector h = vector_load(c.h + row * c.ldh + c.unit, n);
+        const vector tanh_c = h * vector_inverse(vector_at_least(0x1p-126F, o));
+        const vector d = *(const vector_anywhere *)dc_at + dh * (o - h * tanh_c);
+        put_gradient(&c, r, 0, d * g * (i - i * i), n);
+        put_gradient(&c, r, 1, d * before * (f - f * f), n);
         put_gradient(&c, r, 2, d * i * (1.0F - g * g), n);
-        put_gradient(&c, r, 3, dh_o * tanh_c * (1.0F - o), n);
+        put_gradient(&c, r, 3, dh * h * (1.0F - o), n);
         *(vector_anywhere *)dc_at = d * f;
         *(vector_anywhere *)dh_at = (vector){0};
     }

@@ -1,26 +1,15 @@
 /* The kernels of the blocked recurrent layers, compiled once per instruction set (cpu/CMakeLists.txt): products whose
  * sums stay in registers, moving rows, and the cells (blocked_cells.h). BLOCKED_TABLE names the table that this copy
  * defines. What is worked on when is decided in blocked.c, which knows no instruction set. */
+#include "block.h"
 #include "blocked.h"
 #include "blocked_cells.h"
-#include "lanes.h"
 
-/* A block of sums is rows x slots vectors: as many as the registers hold beside one row of weights. */
-#if LANES == 16
-#define TILE 16
-#define ROWS(vectors) ((vectors) == 4 ? 4 : 8)
-#else
-#define TILE 12
-#define ROWS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 6)
-#endif
-#define ROWS_LIMIT 8
+#define TILE (LANES == 16 ? 16 : 12)
 #define CHUNK 128 /* rows of weights that stay in the first-level cache while they meet all rows of a tile */
 
-_Static_assert(TILE <= BLOCKED_TILE_LIMIT && ROWS_LIMIT <= BLOCKED_SPARE, "blocked.h keeps room for less");
-
-typedef struct block {
-    vector sum[ROWS_LIMIT][BLOCKED_SLOTS];
-} block;
+_Static_assert(TILE <= BLOCKED_TILE_LIMIT && BLOCK_ROWS <= BLOCKED_SPARE && BLOCKED_SLOTS == BLOCK_COLUMNS,
+               "blocked.h keeps room for less");
 
 /* sums[:, first..first+count-1] += A B. A's element (r, k) is a[r * row_step + k * step]; B is [K, ldb]. All but K must
  * be constants once this is inlined: then the sums are registers. */
@@ -28,7 +17,7 @@ LANES_INLINE void multiply(block *sums, int rows, int first, int count, int64_t 
                            int64_t step, const float *b, int64_t ldb) {
 #pragma GCC unroll 4
     for (int64_t k = 0; k < K; k++) {
-        vector factors[ROWS_LIMIT];
+        vector factors[BLOCK_ROWS];
         UNROLLED
         for (int r = 0; r < rows; r++)
             factors[r] = vector_of(a[r * row_step + k * step]);
@@ -39,32 +28,6 @@ LANES_INLINE void multiply(block *sums, int rows, int first, int count, int64_t 
             for (int r = 0; r < rows; r++)
                 sums->sum[r][first + v] += factors[r] * weights;
         }
-    }
-}
-
-LANES_INLINE void block_load(block *sums, int rows, int vectors, const float *from, int64_t ld) {
-    UNROLLED
-    for (int r = 0; r < rows; r++) {
-        UNROLLED
-        for (int v = 0; v < vectors; v++)
-            sums->sum[r][v] = *(const vector_anywhere *)(from + r * ld + v * LANES);
-    }
-}
-
-LANES_INLINE void block_add(block *sums, int rows, int vectors, const float *from, int64_t ld) {
-    UNROLLED
-    for (int r = 0; r < rows; r++)
-        UNROLLED
-    for (int v = 0; v < vectors; v++)
-        sums->sum[r][v] += *(const vector_anywhere *)(from + r * ld + v * LANES);
-}
-
-LANES_INLINE void block_store(const block *sums, int rows, int vectors, float *to, int64_t ld) {
-    UNROLLED
-    for (int r = 0; r < rows; r++) {
-        UNROLLED
-        for (int v = 0; v < vectors; v++)
-            *(vector_anywhere *)(to + r * ld + v * LANES) = sums->sum[r][v];
     }
 }
 
@@ -137,7 +100,7 @@ LANES_INLINE void inputs_chunk(const blocked_inputs *p, int vectors, int64_t col
     for (int64_t row = 0; row < p->rows; row += ROWS(vectors)) {
         float *out = p->out + row * p->ldo + column;
         block sums = {0};
-        if (first > 0)
+        if (first > 0 || p->adds)
             block_load(&sums, ROWS(vectors), vectors, out, p->ldo);
         for (int64_t panel = first; panel < end; panel++)
             multiply(&sums, ROWS(vectors), 0, vectors, K, p->d + (panel * p->d_rows + row) * ldd + p->of.first * LANES,
@@ -175,7 +138,12 @@ LANES_INLINE void weights_of(const blocked_weights *w, int count) {
         for (int64_t feature = 0; feature < w->features; feature += ROWS(count)) {
             /* The rows' own sum is made first: many small terms are not lost one by one in a large total. */
             block sums = {0};
-            multiply(&sums, ROWS(count), 0, count, w->rows, w->s + feature, 1, w->lds, d, ldd);
+            const float *rows = d;
+            for (int64_t i = 0; i < w->stretches; i++) {
+                const blocked_stretch *s = &w->s[i];
+                multiply(&sums, ROWS(count), 0, count, s->rows, s->at + feature, 1, s->ld, rows, ldd);
+                rows += s->rows * ldd;
+            }
             block_add(&sums, ROWS(count), count, dW + feature * ldw, ldw);
             block_store(&sums, ROWS(count), count, dW + feature * ldw, ldw);
         }
@@ -246,7 +214,7 @@ extern const struct conv_kernels CONV_TABLE;
 const blocked_kernels BLOCKED_TABLE = {.name = BLOCKED_NAME,
                                        .lanes = LANES,
                                        .tile = TILE,
-                                       .streams = LANES == 16,
+                                       .settle = LANES == 16 ? vector_stream_settle : NULL,
                                        .sums = sums,
                                        .inputs = inputs,
                                        .weights = weights,
@@ -254,7 +222,7 @@ const blocked_kernels BLOCKED_TABLE = {.name = BLOCKED_NAME,
                                        .spread = spread,
                                        .copy = copy,
                                        .add = add,
-                                       .rnn = {rnn_forward, rnn_backward},
-                                       .lstm = {lstm_forward, lstm_backward},
-                                       .gru = {gru_forward, gru_backward},
+                                       .cells = {[BLOCKED_RNN] = {rnn_forward, rnn_backward},
+                                                 [BLOCKED_LSTM] = {lstm_forward, lstm_backward},
+                                                 [BLOCKED_GRU] = {gru_forward, gru_backward}},
                                        .conv = &CONV_TABLE};

@@ -5,9 +5,10 @@
 /* Bytes of the weights' gradients up to which a tile sums them up while its activations are at hand; beyond, they would
  * drive those from the second-level cache, and the BLAS is as good. */
 #define FUSED_LIMIT (1024 * 1024)
-#define STREAMED (1 << 20) /* bytes of gates from which on they would not be found in the cache on the way back */
-#define ROWS_HELD 128      /* rows of activations behind one pass over the weights' gradients */
-#define GROUPS 32          /* most partial sums of the gradients */
+#define STREAMED (1 << 20)  /* bytes of gates from which on they would not be found in the cache on the way back */
+#define GROUPS 32           /* most partial sums of the gradients */
+#define PARALLEL_FROM 65536 /* numbers; below it waking threads costs more than they save */
+#define ADDED 4096          /* numbers of the partial sums that a thread adds up at a time */
 
 static int64_t divide_up(int64_t n, int64_t by) {
     return (n + by - 1) / by;
@@ -101,30 +102,40 @@ static int64_t take_weights(blocked_plan *p, float *base) {
 blocked_partial cpu_blocked_partial_of(const blocked_plan *p, int64_t group) {
     blocked_partial partial;
     take_partial(p, p->partial.dW + group * p->partial_size, &partial);
+    march_carry(p->partial_size, NULL, partial.dW);
     return partial;
 }
 
 blocked_work cpu_blocked_work_of(const blocked_plan *p, int thread) {
     blocked_work work;
     take_work(p, p->work.x + thread * p->work_size, &work);
+    march_carry(p->work_size, NULL, work.x);
     return work;
 }
 
 /* ---- weights ---- */
 
+/* Threads to move so many numbers. */
+static int threads_for(const blocked_plan *p, int64_t n) {
+    return n < PARALLEL_FROM ? 1 : p->threads;
+}
+
 /* W [G*H,columns], one column behind the other, for the sums: a panel's slots side by side. */
 static void pack_sums(const blocked_plan *p, blocked_range of, const float *W, int64_t columns, float *packed) {
-    const int64_t lanes = lanes_of(p);
-    blocked_cells cells;
+    const int64_t lanes = lanes_of(p), size = columns * of.count * lanes;
+    const int threads = threads_for(p, p->panels * size);
+#pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t panel = 0; panel < p->panels; panel++) {
+        blocked_cells cells;
         cpu_blocked_place(p, panel, &cells);
-        for (int s = 0; s < of.count; s++)
-            for (int64_t l = 0; l < cells.count[of.first + s]; l++) {
-                const float *row = W + (cells.place[of.first + s] + l) * columns;
-                float *to = packed + (panel * columns * of.count + s) * lanes + l;
-                for (int64_t k = 0; k < columns; k++)
-                    to[k * of.count * lanes] = row[k];
-            }
+        march_carry(size, NULL, packed + panel * size);
+        for (int s = 0; s < of.count; s++) {
+            const float *rows = W + cells.place[of.first + s] * columns;
+            float *to = packed + panel * size + s * lanes;
+            for (int64_t k = 0; k < columns; k++)
+                for (int64_t l = 0; l < cells.count[of.first + s]; l++)
+                    to[k * of.count * lanes + l] = rows[l * columns + k];
+        }
     }
 }
 
@@ -132,12 +143,15 @@ static void pack_sums(const blocked_plan *p, blocked_range of, const float *W, i
  */
 static void pack_back(const blocked_plan *p, blocked_range of, const float *W, int64_t columns, float *packed) {
     const int64_t lanes = lanes_of(p), rows = p->panels * of.count * lanes;
-    blocked_cells cells;
+    const int threads = threads_for(p, columns * rows);
+#pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t first = 0; first < columns; first += BLOCKED_SLOTS * lanes) {
         const int64_t left = divide_up(columns - first, lanes);
         const int64_t width = (left < BLOCKED_SLOTS ? left : BLOCKED_SLOTS) * lanes;
         const int64_t n = columns - first < width ? columns - first : width;
+        march_carry(rows * width, NULL, packed + first * rows);
         for (int64_t panel = 0; panel < p->panels; panel++) {
+            blocked_cells cells;
             cpu_blocked_place(p, panel, &cells);
             for (int s = 0; s < of.count; s++)
                 for (int64_t l = 0; l < cells.count[of.first + s]; l++)
@@ -151,6 +165,7 @@ static void pack_back(const blocked_plan *p, blocked_range of, const float *W, i
 static void pack_biases(const blocked_plan *p) {
     const float *b = p->a->b, *b_hh = p->a->b_hh;
     blocked_cells cells;
+    march_carry(p->panels * p->slots * lanes_of(p), NULL, p->start);
     for (int64_t panel = 0; panel < p->panels; panel++) {
         cpu_blocked_place(p, panel, &cells);
         for (int s = 0; s < p->slots; s++)
@@ -164,7 +179,7 @@ static void pack_biases(const blocked_plan *p) {
 }
 
 crs_status cpu_blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, const crs_recurrent *a,
-                               const recurrent_cell *cell, int backward) {
+                               const recurrent_cell *cell, int backward, int threads) {
     *p = (blocked_plan){.a = a, .kernels = kernels, .backward = backward};
     const crs_status status = march_prepare(&p->m, a, cell);
     if (status != CRS_OK)
@@ -172,13 +187,15 @@ crs_status cpu_blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, 
     lay_out_units(p);
     const int64_t I = a->W ? a->I : 0, wide = p->panels * p->slots * kernels->lanes;
     p->fused = (I + a->H) * wide <= FUSED_LIMIT / (int64_t)sizeof(float);
-    p->streams = kernels->streams && a->H % kernels->lanes == 0 && (uintptr_t)p->m.gates % 64 == 0 &&
+    p->streams = kernels->settle && a->H % kernels->lanes == 0 && (uintptr_t)p->m.gates % 64 == 0 &&
                  a->steps.T * a->steps.B * p->m.width > STREAMED / (int64_t)sizeof(float);
     p->I = p->fused ? I : 0;
-    p->rows_held = p->fused ? ROWS_HELD : kernels->tile;
+    p->rows_held = p->fused ? BLOCKED_HELD : kernels->tile;
     p->d_rows = p->rows_held + BLOCKED_SPARE;
     p->tiles = divide_up(a->steps.B, kernels->tile);
     p->groups = p->tiles < GROUPS ? p->tiles : GROUPS;
+    const int64_t shares = backward ? p->groups : p->tiles;
+    p->threads = shares < threads ? (int)shares : threads;
     return CRS_OK;
 }
 
@@ -187,11 +204,10 @@ crs_status cpu_blocked_pack(blocked_plan *p, crs_device *device) {
     const int64_t weights = take_weights(&sizes, NULL);
     p->partial_size = p->backward ? take_partial(p, NULL, &p->partial) : 0;
     p->work_size = take_work(p, NULL, &p->work);
-    const int64_t n = weights + p->groups * p->partial_size + device->threads * p->work_size;
+    const int64_t n = weights + p->groups * p->partial_size + p->threads * p->work_size;
     float *scratch = cpu_scratch(device, (size_t)n * sizeof *scratch);
     if (!scratch)
         return CRS_ERR_MEMORY;
-    march_carry(n, NULL, scratch);
     take_weights(p, scratch);
     if (p->backward)
         take_partial(p, scratch + weights, &p->partial);
@@ -238,10 +254,13 @@ static void add_biases(const blocked_plan *p, blocked_range of, const float *pac
 
 void cpu_blocked_add_partials(const blocked_plan *p) {
     float *sum = p->partial.dW;
-    for (int64_t group = 1; group < p->groups; group++) {
-        const float *next = sum + group * p->partial_size;
-        for (int64_t n = 0; n < p->partial_size; n++)
-            sum[n] += next[n];
+    const int threads = threads_for(p, p->groups * p->partial_size);
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t first = 0; first < p->partial_size; first += ADDED) {
+        const int64_t left = p->partial_size - first, end = first + (left < ADDED ? left : ADDED);
+        for (int64_t group = 1; group < p->groups; group++)
+            for (int64_t n = first; n < end; n++)
+                sum[n] += sum[group * p->partial_size + n];
     }
     if (p->I > 0)
         add_weights(p, p->of_x, p->partial.dW, p->I, p->a->dW);

@@ -7,9 +7,11 @@
 #include "blocked.h"
 #include "march.h"
 
+#define BLOCKED_HELD 128 /* most rows of activations behind one pass over the weights' gradients */
+
 /* What a thread works in. Rows stand one behind the other, live ones only. */
 typedef struct blocked_work {
-    float *x, *h; /* [rows_held,I], [rows_held,H] what W and R were multiplied by */
+    float *x, *h; /* [rows_held,I], [rows_held,H] what W and R were multiplied by, where it is not read in place */
     float *z;     /* [tile,slots*lanes] one panel's sums */
     float *d;     /* [panels,d_rows,slots*lanes] gradients of the sums */
     float *out;   /* [tile,columns] gradients of x or h */
@@ -36,6 +38,7 @@ typedef struct blocked_plan {
     int64_t panels, ldd; /* ldd: units, in whole panels */
     int64_t rows_held, d_rows;
     int64_t tiles, groups;
+    int threads;             /* no more than there are tiles, or groups of them, to hand out */
     float *W, *R;            /* for the sums: [panels,I,of_x.count*lanes], [panels,H,of_h.count*lanes] */
     float *W_back, *R_back;  /* for the gradients of x and h: see blocked_inputs */
     float *start;            /* [panels,slots*lanes] the biases */
@@ -47,7 +50,7 @@ typedef struct blocked_plan {
 
 /* All of p but its memory. The errors are march_prepare's. */
 crs_status cpu_blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, const crs_recurrent *a,
-                               const recurrent_cell *cell, int backward);
+                               const recurrent_cell *cell, int backward, int threads);
 
 /* Takes the device's scratch, and packs the weights into it. CRS_ERR_MEMORY. */
 crs_status cpu_blocked_pack(blocked_plan *p, crs_device *device);
@@ -71,13 +74,20 @@ typedef struct blocked_step {
 /* Step k in running order, as a tile sees it. */
 void cpu_blocked_step_find(const blocked_plan *p, int64_t tile, int64_t k, blocked_step *s);
 
-/* What x and h are at the live rows, through the masks, one row behind the other. h is zero before the first step. */
-void cpu_blocked_gather(const blocked_plan *p, const blocked_step *s, float *x, float *h);
+/* What x and h are at the live rows, through the masks; h is zero before the first step. They are read where they lie
+ * if that is a whole tile of rows, else from `x` and `h`, one row behind the other. x is unset where I is 0. */
+typedef struct blocked_seen {
+    blocked_stretch x, h;
+} blocked_seen;
+
+blocked_seen cpu_blocked_see(const blocked_plan *p, const blocked_step *s, float *x, float *h);
 
 /* What the cells of a step see, save for what depends on the panel or the direction. */
 blocked_cells cpu_blocked_cells_at(const blocked_plan *p, const blocked_step *s);
 
+/* Cleared: rows that are worked on behind the last one are numbers like others. */
 blocked_work cpu_blocked_work_of(const blocked_plan *p, int thread);
+/* Cleared. */
 blocked_partial cpu_blocked_partial_of(const blocked_plan *p, int64_t group);
 
 #endif

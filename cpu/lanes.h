@@ -56,6 +56,13 @@ LANES_INLINE void vector_stream(float *to, vector x) {
 #endif
 }
 
+/* Such stores are in order with nothing that follows until then, not even with what tells another thread of them. */
+static inline void vector_stream_settle(void) {
+#if LANES == 16
+    _mm_sfence();
+#endif
+}
+
 /* What no expression in vectors is compiled to: bounds, which keep a NaN of x, and a fast 1/x for 1 <= x <= 2^126. */
 #if LANES == 16
 LANES_INLINE vector vector_at_most(float bound, vector x) {
@@ -111,63 +118,57 @@ LANES_INLINE vector vector_inverse(vector x) {
 /* What follows works on n vectors at once, n a constant: a chain of dependent operations takes long, and the processor
  * overlaps those that stand close together. */
 
-/* 2^y = scale (p + 1): y becomes p = 2^r - 1, scale = 2^m, with y = m + r, |r| <= 1/2. Needs |y| <= 126. Adding
- * 1.5 * 2^23 rounds to an integer and leaves it in the low bits; the exponent's bias is added with it. The polynomial
- * is a minimax fit to (2^r - 1) / r. */
-LANES_INLINE void vectors_exp2(int n, vector *y, vector *scale) {
-    const float shift = 12582912.0F + 127.0F;
-    static const float coefficients[] = {0x1.5f07b4p-10F, 0x1.3b2ba0p-7F, 0x1.c6af6ep-5F, 0x1.ebfbdep-3F,
-                                         0x1.62e430p-1F};
-    vector q[BLOCK_VECTORS];
+/* 2^y = scale 2^r, |r| <= 1/2, where y is -x / ln 2 for the first `sigmoids` of n vectors and 2 x / ln 2 for the
+ * others; x becomes r. The bounds keep products of three exponentials finite; sigmoid and tanh are at their limits
+ * there. Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits; the exponent's bias is added with it. */
+LANES_INLINE void vectors_reduce(int n, int sigmoids, vector *x, vector *scale) {
+    const float shift = 12582912.0F + 127.0F, of_sigmoid = -1.44269504F, of_tanh = 2.88539008F;
     UNROLLED
-    for (int v = 0; v < n; v++)
-        scale[v] = y[v] + shift;
-    UNROLLED
-    for (int v = 0; v < n; v++)
-        y[v] -= scale[v] - shift;
-    UNROLLED
-    for (int v = 0; v < n; v++)
-        scale[v] = (vector)((vector_bits)scale[v] << 23);
-    UNROLLED
-    for (int v = 0; v < n; v++)
-        q[v] = y[v] * 0x1.4308fap-13F + coefficients[0];
-    UNROLLED
-    for (int k = 1; k < 5; k++) {
-        UNROLLED
-        for (int v = 0; v < n; v++)
-            q[v] = q[v] * y[v] + coefficients[k];
+    for (int v = 0; v < n; v++) {
+        const float bound = v < sigmoids ? 33.0F : 9.7F;
+        x[v] = vector_at_most(bound, vector_at_least(-bound, x[v]));
     }
     UNROLLED
     for (int v = 0; v < n; v++)
-        y[v] *= q[v];
+        scale[v] = x[v] * (v < sigmoids ? of_sigmoid : of_tanh) + shift;
+    UNROLLED
+    for (int v = 0; v < n; v++)
+        x[v] = x[v] * (v < sigmoids ? of_sigmoid : of_tanh) - (scale[v] - shift);
+    UNROLLED
+    for (int v = 0; v < n; v++)
+        scale[v] = (vector)((vector_bits)scale[v] << 23);
 }
 
-/* The bounds keep 2^|y| and its sum with 1 finite and normal; sigmoid and tanh are at their limits there. */
-LANES_INLINE vector sigmoid_exponent(vector x) {
-    return vector_at_most(125.0F, vector_at_least(-125.0F, x * -1.44269504F));
-}
-
-LANES_INLINE vector tanh_exponent(vector x) {
-    return vector_at_most(28.0F, (vector)((vector_bits)x & 0x7FFFFFFFU) * 2.88539008F);
-}
-
-/* x becomes tanh x from 2^y = scale (p + 1): (2^y - 1) / (2^y + 1), with 2^y - 1 free of cancellation. */
-LANES_INLINE vector tanh_from(vector x, vector p, vector scale) {
-    const vector less_one = scale * p + (scale - 1.0F);
-    const vector magnitude = less_one * vector_inverse(less_one + 2.0F);
-    return (vector)((vector_bits)magnitude | ((vector_bits)x & 0x80000000U));
+/* The first `sigmoids` of n vectors become 1 + e^-x, of which sigmoid x is the inverse; the others e^2x - 1 free of
+ * cancellation, which is tanh x once it is divided by itself and 2. At most 2^48 and 2^28. The polynomials are minimax
+ * fits to 2^r and, for the others, to (2^r - 1) / r. */
+LANES_INLINE void vectors_exponentials(int n, int sigmoids, vector *x) {
+    static const float of_sigmoid[] = {0x1.5c08e6p-10F, 0x1.3d0c52p-7F, 0x1.c6b6e4p-5F,
+                                       0x1.ebf918p-3F,  0x1.62e428p-1F, 0x1.000002p+0F};
+    static const float of_tanh[] = {0x1.4308fap-13F, 0x1.5f07b4p-10F, 0x1.3b2ba0p-7F,
+                                    0x1.c6af6ep-5F,  0x1.ebfbdep-3F,  0x1.62e430p-1F};
+    vector scale[BLOCK_VECTORS], q[BLOCK_VECTORS];
+    vectors_reduce(n, sigmoids, x, scale);
+    UNROLLED
+    for (int v = 0; v < n; v++)
+        q[v] = x[v] * (v < sigmoids ? of_sigmoid[0] : of_tanh[0]) + (v < sigmoids ? of_sigmoid[1] : of_tanh[1]);
+    UNROLLED
+    for (int k = 2; k < 6; k++) {
+        UNROLLED
+        for (int v = 0; v < n; v++)
+            q[v] = q[v] * x[v] + (v < sigmoids ? of_sigmoid[k] : of_tanh[k]);
+    }
+    UNROLLED
+    for (int v = 0; v < n; v++)
+        x[v] = v < sigmoids ? scale[v] * q[v] + 1.0F : scale[v] * (q[v] * x[v]) + (scale[v] - 1.0F);
 }
 
 /* The first `sigmoids` of n vectors become sigmoid x, the others tanh x. */
 LANES_INLINE void vectors_activate(int n, int sigmoids, vector *x) {
-    vector y[BLOCK_VECTORS], scale[BLOCK_VECTORS];
+    vectors_exponentials(n, sigmoids, x);
     UNROLLED
     for (int v = 0; v < n; v++)
-        y[v] = v < sigmoids ? sigmoid_exponent(x[v]) : tanh_exponent(x[v]);
-    vectors_exp2(n, y, scale);
-    UNROLLED
-    for (int v = 0; v < n; v++)
-        x[v] = v < sigmoids ? vector_inverse(scale[v] * y[v] + (scale[v] + 1.0F)) : tanh_from(x[v], y[v], scale[v]);
+        x[v] = v < sigmoids ? vector_inverse(x[v]) : x[v] * vector_inverse(x[v] + 2.0F);
 }
 
 LANES_INLINE vector vector_tanh(vector x) {

@@ -3,6 +3,7 @@
 #ifndef CRS_CPU_RECURRENT_H
 #define CRS_CPU_RECURRENT_H
 
+#include "blocked.h"
 #include "cpu.h"
 
 /* One live row at one step, as a cell sees it. What its kind does not have is NULL. */
@@ -23,9 +24,6 @@ typedef struct recurrent_row {
     real *d_inner;        /* [H] backward_inner: in the gradient of the inner state */
     real *dh_masked;      /* [H] backward_inner: the gradient of h_masked, added to; it may be dh */
 } recurrent_row;
-
-/* Which of the kernels of the blocked variant (blocked.h) a kind of cell has. */
-typedef enum blocked_kind { BLOCKED_NONE, BLOCKED_RNN, BLOCKED_LSTM, BLOCKED_GRU } blocked_kind;
 
 /* A kind of cell. The R of most gates multiplies h_before. Where that of the last ones multiplies an inner state
  * instead, made of h_before and the other gates, forward_inner makes the other gates and the inner state, and forward

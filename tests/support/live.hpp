@@ -13,7 +13,8 @@ enum class Live {
     ragged, /* start NULL; lengths with 0, 1 and T among them */
     left,   /* the same lengths, padded on the left */
     middle, /* padding on both sides */
-    start   /* len given as T - start */
+    start,  /* len given as T - start */
+    nearly  /* all rows in the middle, some of them at the ends */
 };
 
 /* Puts "start" and "len", as the pattern has them, among the inputs. */
@@ -27,6 +28,10 @@ inline void add_live(Live live, int64_t T, int64_t B, Random &random, Numbers *i
             start = random.below(T - len + 1);
         if (live == Live::start)
             len = T - start;
+        if (live == Live::nearly) {
+            start = random.below(T / 3 + 1);
+            len = T - start - random.below(T / 3 + 1);
+        }
         (*inputs)["len"].push_back(static_cast<double>(len));
         if (live != Live::ragged)
             (*inputs)["start"].push_back(static_cast<double>(start));

@@ -59,6 +59,27 @@ Verdict run(const Cell &cell, const Device &device, const RecurrentShape &s, con
     return Verdict::pass();
 }
 
+/* Full batches whose rows a backend may take at once, 16 or 12 of them, without a copy. */
+void add_whole_shapes(std::vector<RecurrentShape> *shapes) {
+    RecurrentShape whole = {6, 48, 32, 16};
+    shapes->push_back(whole);
+    whole.training = false;
+    shapes->push_back(whole);
+    whole.training = true;
+    whole.input_rate = 0.25;
+    shapes->push_back(whole);
+    whole.recurrent_rate = 0.25;
+    whole.input_rate = 0;
+    shapes->push_back(whole);
+    shapes->push_back({5, 48, 7, 5, Live::all, true, 11, 6});
+    shapes->push_back({9, 48, 16, 5, Live::nearly});
+    shapes->push_back({9, 48, 5, 17, Live::nearly, true});
+    RecurrentShape large = {2, 17, 380, 380}; /* the weights of one gate outgrow a cache */
+    shapes->push_back(large);
+    large.training = false;
+    shapes->push_back(large);
+}
+
 std::vector<RecurrentShape> shapes_of(const Cell::Variant &variant) {
     RecurrentShape all_on = {5, 6, 3, 4, Live::middle};
     all_on.input_rate = 0.25;
@@ -105,6 +126,7 @@ std::vector<RecurrentShape> shapes_of(const Cell::Variant &variant) {
     odd.h_last = true;
     odd.live = Live::all;
     shapes.push_back(odd);
+    add_whole_shapes(&shapes);
     RecurrentShape wide = {3, 40, 6, 5, Live::middle}; /* more rows than threads, not a multiple of any */
     wide.recurrent_rate = 0.3;
     shapes.push_back(wide);
