@@ -1,0 +1,93 @@
+"""The largest text as one meets it: compressed, read once, kept in a cache, trained on. What others take to decompress it
+is measured in turn with Carousel's whole way from there to the cache."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import texts
+from measure import CannotRun, least, run
+from sweeps import LINE, Case
+
+# Nearly nothing is computed: what is left is reading, batches and the update.
+SMALL_LINE = "embedding 16 | max | dense"
+READING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cpu", "reading.py")
+
+
+def decompressors(path, threads):
+    """Those that there are, each to nowhere."""
+    known = {"bzip2 -dc": ["bzip2", "-dc", path],
+             f"lbzip2 -dc -n {threads}": ["lbzip2", "-dc", "-n", str(threads), path],
+             f"pbzip2 -dc -p{threads}": ["pbzip2", "-dc", f"-p{threads}", path]}
+    return {name: command for name, command in known.items() if shutil.which(command[0])}
+
+
+def measure_decompression(case, options):
+    """Each round runs every side once, another one first each time."""
+    case.text += ".bz2"
+    sides = decompressors(case.text, options.threads)
+    ours = "Carousel, to the cache"
+
+    def fill_cache():
+        shutil.rmtree(case.cache, ignore_errors=True)
+        return case.read(cache=case.cache)
+
+    runs = {name: [] for name in (ours, *sides)}
+    for number in range(options.rounds):
+        for name in sorted(runs, reverse=number % 2 == 1):
+            runs[name].append(fill_cache() if name == ours else run(sides[name]))
+    result = {name: least(ones) for name, ones in runs.items()}
+    cached = [case.read(cache=case.cache) for _ in range(options.rounds)]
+    if not all(one["answer"]["mapped"] for one in cached):
+        raise CannotRun("the cache was not taken")
+    result["Carousel, second start"] = least(cached)
+    return result
+
+
+def train(case, line, **more):
+    return run([case.options.carousel, "train", case.text, "--output", case.model, "--overwrite", "--json",
+                "--no-curves", "--model", line, "--epochs", "1", "--validation", "0",
+                *case.flags(format="fasttext", **more)])
+
+
+def making_batches(case):
+    return run([case.options.bench_scale, "batches", case.text,
+                *(f"{name}={value}" for name, value in (case.settings | {"cache": case.cache}).items())])
+
+
+def measure_batches(case, options):
+    """Seconds by the clock in which an epoch's batches are made, and those of the whole epoch, from the cache."""
+    result = {}
+    made = min(making_batches(case)["answer"]["making"]["clock"] for _ in range(options.rounds))
+    for line in (LINE, SMALL_LINE):
+        epochs = [train(case, line, cache=case.cache)["answer"]["history"][0] for _ in range(options.rounds)]
+        result[line] = {"making": made, "epoch": min(epoch["seconds"] for epoch in epochs)}
+    return result
+
+
+def measure_fasttext(case, options):
+    """The lines that reading.py tells."""
+    if not shutil.which("fasttext"):
+        return []
+    told = subprocess.run([sys.executable, READING, case.text, "--program", options.bench_network, "--threads",
+                           str(options.threads), "--rounds", str(options.rounds)], stdout=subprocess.PIPE, text=True,
+                          check=False)
+    if told.returncode != 0:
+        raise CannotRun(f"reading.py: exit status {told.returncode}")
+    return re.sub(r"; load [0-9.]+", "", told.stdout).splitlines()
+
+
+def measure(options):
+    case = Case("rows", options.rows, options)
+    texts.compress(case.text, options.threads)
+    plain = case.text
+    shutil.rmtree(case.cache, ignore_errors=True)
+    result = {"rows": options.rows, "decompression": measure_decompression(case, options)}
+    result["batches"] = measure_batches(case, options)
+    result["first start, no cache"] = least([train(case, SMALL_LINE) for _ in range(options.rounds)])
+    case.text = plain
+    result["fasttext"] = measure_fasttext(case, options)
+    shutil.rmtree(case.cache, ignore_errors=True)
+    return result
