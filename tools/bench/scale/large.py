@@ -9,9 +9,9 @@ import sys
 
 import texts
 from measure import CannotRun, least, run
-from sweeps import LINE, Case
+from sweeps import Case
 
-# Nearly nothing is computed: what is left is reading, batches and the update.
+# Nearly nothing is computed, so that batches are as large a share of an epoch as they get.
 SMALL_LINE = "embedding 16 | max | dense"
 READING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cpu", "reading.py")
 
@@ -46,27 +46,6 @@ def measure_decompression(case, options):
     return result
 
 
-def train(case, line, **more):
-    return run([case.options.carousel, "train", case.text, "--output", case.model, "--overwrite", "--json",
-                "--no-curves", "--model", line, "--epochs", "1", "--validation", "0",
-                *case.flags(format="fasttext", **more)])
-
-
-def making_batches(case):
-    return run([case.options.bench_scale, "batches", case.text,
-                *(f"{name}={value}" for name, value in (case.settings | {"cache": case.cache}).items())])
-
-
-def measure_batches(case, options):
-    """Seconds by the clock in which an epoch's batches are made, and those of the whole epoch, from the cache."""
-    result = {}
-    made = min(making_batches(case)["answer"]["making"]["clock"] for _ in range(options.rounds))
-    for line in (LINE, SMALL_LINE):
-        epochs = [train(case, line, cache=case.cache)["answer"]["history"][0] for _ in range(options.rounds)]
-        result[line] = {"making": made, "epoch": min(epoch["seconds"] for epoch in epochs)}
-    return result
-
-
 def measure_fasttext(case, options):
     """The lines that reading.py tells."""
     if not shutil.which("fasttext"):
@@ -85,8 +64,8 @@ def measure(options):
     plain = case.text
     shutil.rmtree(case.cache, ignore_errors=True)
     result = {"rows": options.rows, "decompression": measure_decompression(case, options)}
-    result["batches"] = measure_batches(case, options)
-    result["first start, no cache"] = least([train(case, SMALL_LINE) for _ in range(options.rounds)])
+    result["batches"] = case.share_of_batches([case.train(SMALL_LINE, cache=case.cache) for _ in range(options.rounds)])
+    result["first start, no cache"] = least([case.train(SMALL_LINE) for _ in range(options.rounds)])
     case.text = plain
     result["fasttext"] = measure_fasttext(case, options)
     shutil.rmtree(case.cache, ignore_errors=True)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 
+import large
 from sweeps import STAGES
 
 FASTER = 1.1  # an exponent above it is faster than linear
@@ -78,8 +79,16 @@ def write_sweep(sweep, results, stream):
               f"{facts['classes']:,} classes", file=stream)
     write_table(sweep, results, "Seconds of the processor, by the clock (growth)", seconds_of, stream)
     write_table(sweep, results, "Peak of resident memory in MiB (growth)", peak_of, stream)
+    print("\nOf an epoch, by the clock, its batches take:", file=stream)
+    for one in results:
+        print(f"- {one['size']:,}: {told_share(one['batches'])}", file=stream)
     found = list(faster(sweep, results))
     print("\nFaster than linear: " + ("; ".join(found) if found else "nothing") + ".", file=stream)
+
+
+def told_share(batches):
+    return (f"{batches['making']:.3f} s of {batches['epoch']:.2f} s, "
+            f"{100 * batches['making'] / batches['epoch']:.1f} %")
 
 
 def write_large(result, stream):
@@ -88,10 +97,8 @@ def write_large(result, stream):
     for name, one in (*result["decompression"].items(),
                       ("Carousel, an epoch without a cache", result["first start, no cache"])):
         print(f"| {name} | {one['processor']:.2f} | {one['clock']:.2f} | {one['peak']:.0f} |", file=stream)
-    print("\nAn epoch's batches are made within it, by the clock:\n", file=stream)
-    for line, one in result["batches"].items():
-        print(f"- `{line}`: {one['making']:.2f} s of {one['epoch']:.2f} s, {100 * one['making'] / one['epoch']:.1f} %",
-              file=stream)
+    print(f"\nWith the smallest network, `{large.SMALL_LINE}`, the batches take {told_share(result['batches'])} of an "
+          "epoch by the clock.", file=stream)
     if result["fasttext"]:
         print("\nReading beside fastText's own reading phase (`reading.py`):\n", file=stream)
         for line in result["fasttext"]:

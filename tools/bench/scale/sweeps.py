@@ -45,9 +45,9 @@ class Case:
     def flags(self, **more):
         return texts.options_of(self.settings | more)
 
-    def read(self, **more):
+    def read(self, what="read", **more):
         words = [f"{name}={value}" for name, value in (self.settings | more).items()]
-        return run([self.options.bench_scale, "read", self.text, *words])
+        return run([self.options.bench_scale, what, self.text, *words])
 
     def reading(self):
         return self.read()
@@ -55,10 +55,13 @@ class Case:
     def from_the_cache(self):
         return self.read(cache=self.cache)
 
-    def training(self):
+    def train(self, line, **more):
         return run([self.options.carousel, "train", self.text, "--output", self.model, "--overwrite", "--json",
-                    "--no-curves", "--model", LINE, "--epochs", "1", "--validation", "0",
-                    *self.flags(format="fasttext", cache=self.cache)])
+                    "--no-curves", "--model", line, "--epochs", "1", "--validation", "0",
+                    *self.flags(format="fasttext", **more)])
+
+    def training(self):
+        return self.train(LINE, cache=self.cache)
 
     def evaluating(self):
         return run([self.options.carousel, "eval", self.model, self.text, "--json", "--format", "fasttext",
@@ -68,6 +71,11 @@ class Case:
         return run([self.options.carousel, "predict", self.model, self.text, "--format", "fasttext", "--threads",
                     str(self.options.threads)])
 
+    def share_of_batches(self, trainings):
+        """Seconds by the clock: an epoch's batches made by themselves, and the epoch with its steps."""
+        made = [self.read("batches", cache=self.cache)["answer"]["making"]["clock"] for _ in trainings]
+        return {"making": min(made), "epoch": min(one["answer"]["history"][0]["seconds"] for one in trainings)}
+
     def measure(self):
         shutil.rmtree(self.cache, ignore_errors=True)
         facts = self.read(cache=self.cache)["answer"]
@@ -75,10 +83,12 @@ class Case:
         for stage in STAGES:
             runs = [getattr(self, stage.replace(" ", "_"))() for _ in range(self.options.rounds)]
             stages[stage] = least(runs)
+            if stage == "training":
+                batches = self.share_of_batches(runs)
         facts = {name: facts[name] for name in ("rows", "tokens", "distinct", "vocabulary", "classes")}
         facts["megabytes"] = os.path.getsize(self.text) * 1e-6
         shutil.rmtree(self.cache, ignore_errors=True)
-        return {"facts": facts, "stages": stages}
+        return {"facts": facts, "stages": stages, "batches": batches}
 
 
 def measure(options, report):
