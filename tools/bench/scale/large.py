@@ -24,6 +24,10 @@ def decompressors(path, threads):
     return {name: command for name, command in known.items() if shutil.which(command[0])}
 
 
+def tell(name, one):
+    print(f"{name}: {one['processor']:.2f} s of the processor, {one['clock']:.2f} s, {one['peak']:.0f} MiB", flush=True)
+
+
 def measure_decompression(case, options):
     """Each round runs every side once, another one first each time."""
     case.text += ".bz2"
@@ -38,6 +42,7 @@ def measure_decompression(case, options):
     for number in range(options.rounds):
         for name in sorted(runs, reverse=number % 2 == 1):
             runs[name].append(fill_cache() if name == ours else run(sides[name]))
+            tell(name, runs[name][-1])
     result = {name: least(ones) for name, ones in runs.items()}
     cached = [case.read(cache=case.cache) for _ in range(options.rounds)]
     if not all(one["answer"]["mapped"] for one in cached):
