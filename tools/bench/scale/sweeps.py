@@ -36,7 +36,7 @@ class Case:
         generated, self.settings = SWEEPS[sweep][2](size)
         if options.quick and sweep != "rows":
             generated["rows"] = max(min(generated["rows"], QUICK_ROWS), generated.get("classes", 0))
-        self.settings = {"batch": BATCH, "threads": options.threads} | self.settings
+        self.settings = {"format": "fasttext", "batch": BATCH, "threads": options.threads} | self.settings
         self.text = os.path.join(self.folder, f"{sweep}-{size}-{generated['rows']}.txt")
         self.model = os.path.join(self.folder, "model.safetensors")
         self.cache = os.path.join(self.folder, "cache")
@@ -58,7 +58,7 @@ class Case:
     def train(self, line, **more):
         return run([self.options.carousel, "train", self.text, "--output", self.model, "--overwrite", "--json",
                     "--no-curves", "--model", line, "--epochs", "1", "--validation", "0",
-                    *self.flags(format="fasttext", **more)])
+                    *self.flags(**more)])
 
     def training(self):
         return self.train(LINE, cache=self.cache)
