@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The programs of tools/bench/ that are in the build folder $1: the generator's rows follow from their numbers alone and
-# are the same bytes everywhere, and bench_network answers what compare.py asks. Times nothing.
+# are the same bytes everywhere, and bench_network and bench_scale answer what compare.py and scale.py ask. Times nothing.
 set -euo pipefail
 build=$1
 work=$(mktemp -d)
@@ -47,3 +47,11 @@ for name in ids len labels logits loss layers.1.weight_hh_l0 d:layers.1.weight_h
 done
 ! echo "network T=8 : embedding 4 | conv 4 3 same | max | dense 1" | "$build/bench_network" >/dev/null 2>&1 ||
   fail "operations that cannot be counted are told"
+
+# What scale.py asks for: all rows, all batches, and the cache the second time.
+scale=$build/bench_scale
+"$scale" batches "$work/all.txt" batch=32 | grep -q '"batches": 16, .*"rows": 500, ' || fail "batches or rows lack"
+"$scale" read "$work/all.txt" cache="$work/cache" vocabulary=100 >"$work/first"
+"$scale" read "$work/all.txt" cache="$work/cache" vocabulary=100 | grep -q '"vocabulary": 100, .*"mapped": 1}' ||
+  fail "the second start does not take the cache, or not the settings"
+! "$scale" read "$work/all.txt" vocabulary=no 2>/dev/null || fail "a setting that does not fit is taken"
