@@ -51,7 +51,11 @@ done
 # What scale.py asks for: all rows, all batches, and the cache the second time.
 scale=$build/bench_scale
 "$scale" batches "$work/all.txt" batch=32 | grep -q '"batches": 16, .*"rows": 500, ' || fail "batches or rows lack"
-"$scale" read "$work/all.txt" cache="$work/cache" vocabulary=100 >"$work/first"
-"$scale" read "$work/all.txt" cache="$work/cache" vocabulary=100 | grep -q '"vocabulary": 100, .*"mapped": 1}' ||
-  fail "the second start does not take the cache, or not the settings"
+written=
+for start in first second; do
+  "$scale" read "$work/all.txt" cache="$work/cache" vocabulary=100 | grep -q '"vocabulary": 100, .*"mapped": 1}' ||
+    fail "the $start start has no cache, or not the settings"
+  [ -z "$written" ] || [ "$written" = "$(stat -c '%i %y' "$work"/cache/*)" ] || fail "the cache is written again"
+  written=$(stat -c '%i %y' "$work"/cache/*)
+done
 ! "$scale" read "$work/all.txt" vocabulary=no 2>/dev/null || fail "a setting that does not fit is taken"
