@@ -114,7 +114,7 @@ def write_tables(results, options, stream):
     print(f"# Time and memory against size\n\n"
           f"- {datetime.date.today()}, {processor()}, {len(os.sched_getaffinity(0))} processors, load "
           f"{os.getloadavg()[0]:.1f} at the end, Linux {platform.release()}\n"
-          f"- command: `{shlex.join(['tools/bench/scale/run.sh', *options.told])}`; {options.threads} threads, the least "
+          f"- command: `{shlex.join(['scale.py', *sys.argv[1:]])}`; {options.threads} threads, the least "
           f"of {options.rounds} runs\n"
           f"- growth: the exponent from the size before, 1 is linear; above {FASTER} it is bold; not told where less "
           f"than {LEAST['processor']} s or {LEAST['peak']} MiB were added\n"

@@ -34,7 +34,6 @@ def parse_options():
     options = parser.parse_args()
     options.rows = options.rows or (20_000 if options.quick else 3_600_000)
     options.folder = os.path.join(options.folder or options.build, "scale")
-    options.told = sys.argv[1:]
     options.generator = os.path.join(options.build, "generate_reviews")
     for name in ("carousel", "bench_scale", "bench_network"):
         setattr(options, name, os.path.join(options.build, name))
