@@ -150,9 +150,9 @@ def draw(results, path):
     if not drawn or not shutil.which("gnuplot"):
         print("report.py: no picture: there is nothing to draw, or no gnuplot", file=sys.stderr)
         return
-    script = (f"set terminal svg size {420 * len(drawn)},760 dynamic background 'white'\n"
+    script = (f"set terminal svg size {420 * len(drawn)},1000 dynamic background 'white'\n"
               f"set multiplot layout 2,{len(drawn)}\nset logscale xy\nset format x '%.0s%c'\nset format y '%g'\n"
-              "set grid linecolor '#dddddd'\nset border 3\nset tics nomirror out\nset key top left\n")
+              "set grid linecolor '#dddddd'\nset border 3\nset tics nomirror out\nset key below\n")
     for what, label in (("processor", "seconds of the processor"), ("peak", "peak of resident memory, MiB")):
         script += "".join(panel(sweep, ones, what, label) for sweep, ones in drawn.items())
     with open(path, "wb") as picture:
