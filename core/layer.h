@@ -32,12 +32,12 @@
     X(dense)
 
 /* With these bounds no product of sizes in the model overflows 64 bits: 2^31 steps and rows of 4 * 2^16 gates, 8 bytes
- * each, are 2^52; 64 layers of 8 tensors of 2^47 values, 8 bytes each, are 2^59; a layer's whole output is checked
- * where memory for it is planned. */
+ * each, are 2^52, and of 2^20 classes 2^54; 64 layers of 8 tensors of 2^47 values, 8 bytes each, are 2^59; a layer's
+ * whole output is checked where memory for it is planned. */
 enum {
     CRS__LAYERS_MAX = 64,
     CRS__UNITS_MAX = 65536,
-    CRS__CLASSES_MAX = 65536,
+    CRS__CLASSES_MAX = 1 << 20,
     CRS__WIDTH_MAX = INT32_MAX, /* values of a row at a step */
     CRS__STEPS_TIMES_ROWS_MAX = INT32_MAX
 };

@@ -15,25 +15,47 @@ struct crs__scores {
     scored *rows;
     size_t count, capacity;
     int64_t *predicted; /* [classes] rows that were given this class */
+    int64_t *hits;      /* [classes] those of them that are of it */
     double loss_sum;
 };
+
+static void free_scores(struct crs__scores *scores) {
+    if (!scores)
+        return;
+    free(scores->rows);
+    free(scores->predicted);
+    free(scores->hits);
+    free(scores);
+}
+
+static struct crs__scores *create_scores(size_t classes) {
+    struct crs__scores *scores = calloc(1, sizeof *scores);
+    if (!scores)
+        return NULL;
+    scores->predicted = calloc(classes, sizeof *scores->predicted);
+    scores->hits = calloc(classes, sizeof *scores->hits);
+    if (scores->predicted && scores->hits)
+        return scores;
+    free_scores(scores);
+    return NULL;
+}
 
 crs_status crs_metrics_create(int64_t classes, crs_metrics **metrics) {
     *metrics = NULL;
     if (classes < 2)
         return CRS_ERR_ARGUMENT;
-    if ((uint64_t)classes > SIZE_MAX / (uint64_t)classes)
+    if ((uint64_t)classes > SIZE_MAX / sizeof(crs_class_metrics))
         return CRS_ERR_MEMORY;
     crs_metrics *made = calloc(1, sizeof *made);
     if (!made)
         return CRS_ERR_MEMORY;
     made->classes = classes;
     made->per_class = calloc((size_t)classes, sizeof *made->per_class);
-    made->confusion = calloc((size_t)(classes * classes), sizeof *made->confusion);
-    made->scores = calloc(1, sizeof *made->scores);
-    if (made->scores)
-        made->scores->predicted = calloc((size_t)classes, sizeof *made->scores->predicted);
-    if (!made->per_class || !made->confusion || !made->scores || !made->scores->predicted) {
+    made->scores = create_scores((size_t)classes);
+    const int has_confusion = classes <= CRS_CONFUSION_CLASSES;
+    if (has_confusion)
+        made->confusion = calloc((size_t)(classes * classes), sizeof *made->confusion);
+    if (!made->per_class || !made->scores || (has_confusion && !made->confusion)) {
         crs_metrics_free(made);
         return CRS_ERR_MEMORY;
     }
@@ -41,19 +63,10 @@ crs_status crs_metrics_create(int64_t classes, crs_metrics **metrics) {
     return CRS_OK;
 }
 
-static void free_scores(crs_metrics *metrics) {
-    if (metrics->scores) {
-        free(metrics->scores->rows);
-        free(metrics->scores->predicted);
-    }
-    free(metrics->scores);
-    metrics->scores = NULL;
-}
-
 void crs_metrics_free(crs_metrics *metrics) {
     if (!metrics)
         return;
-    free_scores(metrics);
+    free_scores(metrics->scores);
     free(metrics->per_class);
     free(metrics->confusion);
     free(metrics);
@@ -91,9 +104,11 @@ crs_status crs_metrics_add(crs_metrics *metrics, int64_t label, const float *pro
         if (status != CRS_OK)
             return status;
     }
-    metrics->confusion[label * metrics->classes + predicted]++;
+    if (metrics->confusion)
+        metrics->confusion[label * metrics->classes + predicted]++;
     metrics->per_class[label].support++;
     metrics->scores->predicted[predicted]++;
+    metrics->scores->hits[predicted] += predicted == label;
     metrics->scores->loss_sum += row_loss;
     metrics->rows++;
     return CRS_OK;
@@ -135,7 +150,7 @@ void crs_metrics_finish(crs_metrics *metrics) {
     int64_t correct = 0;
     for (int64_t c = 0; c < C; c++) {
         const int64_t of_class = metrics->per_class[c].support, as_class = metrics->scores->predicted[c];
-        const int64_t hits = metrics->confusion[c * C + c];
+        const int64_t hits = metrics->scores->hits[c];
         metrics->per_class[c] = (crs_class_metrics){.support = of_class,
                                                     .precision = ratio(hits, as_class),
                                                     .recall = ratio(hits, of_class),
@@ -148,5 +163,6 @@ void crs_metrics_finish(crs_metrics *metrics) {
     metrics->loss = metrics->rows > 0 ? metrics->scores->loss_sum / rows : NAN;
     metrics->accuracy = metrics->rows > 0 ? (double)correct / rows : NAN;
     metrics->auc = area_under_roc(metrics->scores);
-    free_scores(metrics);
+    free_scores(metrics->scores);
+    metrics->scores = NULL;
 }

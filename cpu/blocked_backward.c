@@ -3,6 +3,7 @@
 #include "blocked_march.h"
 
 #include "blocked_plan.h"
+#include "subnormal.h"
 
 #include <omp.h>
 
@@ -229,12 +230,14 @@ crs_status cpu_blocked_backward(crs_device *device, const crs_recurrent *a, cons
 #pragma omp parallel num_threads(p.threads)
     {
         const blocked_work work = cpu_blocked_work_of(&p, omp_get_thread_num());
+        const unsigned before = cpu_subnormals_flush();
 #pragma omp for schedule(dynamic, 1)
         for (int64_t group = 0; group < p.groups; group++) {
             const blocked_partial partial = cpu_blocked_partial_of(&p, group);
             for (int64_t tile = group * p.tiles / p.groups; tile < (group + 1) * p.tiles / p.groups; tile++)
                 tile_backward(&p, tile, &work, &partial);
         }
+        cpu_subnormals_restore(before);
     }
     cpu_blocked_add_partials(&p);
     return p.fused ? CRS_OK : march_gradients(device, &p.m);

@@ -5,6 +5,7 @@
 
 #include "blocked.h"
 #include "conv.h"
+#include "subnormal.h"
 
 #include <omp.h>
 #include <string.h>
@@ -188,7 +189,9 @@ static void product(const crs_device *device, const conv_plan *p, crs_activation
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (p->tiles > 1)
     for (int64_t tile = 0; tile < p->tiles; tile++) {
         const conv_work work = work_of(p, omp_get_thread_num());
+        const unsigned before = cpu_subnormals_flush();
         tile_product(p, tile * CONV_TILE, activation, out, &work);
+        cpu_subnormals_restore(before);
     }
 }
 
@@ -262,6 +265,7 @@ crs_status cpu_conv_blocked_weights(crs_device *device, const crs_conv *a) {
 #pragma omp parallel num_threads(device->threads) if (p.groups > 1)
     {
         const conv_work work = work_of(&p, omp_get_thread_num());
+        const unsigned before = cpu_subnormals_flush();
 #pragma omp for schedule(static)
         for (int64_t group = 0; group < p.groups; group++) {
             float *partial = p.partial + group * size;
@@ -272,6 +276,7 @@ crs_status cpu_conv_blocked_weights(crs_device *device, const crs_conv *a) {
 #pragma omp for schedule(static)
         for (int64_t k = 0; k < p.K; k++)
             add_partials(&p, k, a->dW);
+        cpu_subnormals_restore(before);
     }
     return CRS_OK;
 }

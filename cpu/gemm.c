@@ -2,6 +2,7 @@
 #include "gemm.h"
 
 #include "clones.h"
+#include "subnormal.h"
 
 #include <cblas.h>
 #include <limits.h>
@@ -106,7 +107,9 @@ crs_status cpu_gemm(crs_device *device, const cpu_product *p) {
             tile.ldc = p->N;
             tile.beta = 0;
         }
+        const unsigned before = cpu_subnormals_flush();
         cpu_gemm_tile(&tile);
+        cpu_subnormals_restore(before);
     }
     if (steps.pieces > 1)
         add_partials(p, steps.pieces, partial, threads);

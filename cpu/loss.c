@@ -1,9 +1,13 @@
-/* Losses on logits, with their gradient, probabilities and counts. Rows are few and narrow, so everything is computed
- * in double, also in the float build: what a float loss loses to rounding then comes from the logits alone. */
-#include "cpu.h"
+/* Losses on logits, with their gradient, probabilities and counts. Where rows are narrow everything is computed in
+ * double, also in the float build: what a float loss loses to rounding then comes from the logits alone. The softmax of
+ * a wide row, of which there may be a hundred thousand classes, takes exponentials of the build's own type, which the
+ * compiler vectorises; sums are of doubles there too. */
+#include "clones.h"
+#include "elementary.h"
 #include "step_state.h"
 
 #define PARALLEL_FROM 2048 /* logits; below it waking threads costs more than they save */
+#define WIDE_FROM 64       /* classes */
 
 /* One row on its way: what it reads, what it writes and what comes of it. */
 typedef struct loss_row {
@@ -60,6 +64,76 @@ static void softmax_row(loss_row *row) {
         row->loss = sum; /* a logit that is not finite tells even where its target is 0 */
 }
 
+/* ---- wide rows ---- */
+
+CPU_CLONES
+static real largest(int64_t C, const real *z) {
+    real max = z[0];
+#pragma omp simd reduction(max : max)
+    for (int64_t c = 1; c < C; c++)
+        max = z[c] > max ? z[c] : max;
+    return max;
+}
+
+/* The sum of exp(z - max), and each of them where e is not NULL. */
+CPU_CLONES
+static double exponentials(int64_t C, const real *restrict z, real max, real *restrict e) {
+    double sum = 0;
+    if (!e) {
+#pragma omp simd reduction(+ : sum)
+        for (int64_t c = 0; c < C; c++)
+            sum += (double)cpu_exp(z[c] - max);
+        return sum;
+    }
+#pragma omp simd reduction(+ : sum)
+    for (int64_t c = 0; c < C; c++) {
+        e[c] = cpu_exp(z[c] - max);
+        sum += (double)e[c];
+    }
+    return sum;
+}
+
+CPU_CLONES
+static double sum_of_differences(int64_t C, const real *z, double from) {
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t c = 0; c < C; c++)
+        sum += from - (double)z[c];
+    return sum;
+}
+
+/* y = a x + b; y may be x. */
+CPU_CLONES
+static void scale_and_shift(int64_t C, const real *x, double a, double b, real *y) {
+    for (int64_t c = 0; c < C; c++)
+        y[c] = (real)(a * (double)x[c] + b);
+}
+
+/* What softmax_row says of one class at a time, for all at once. */
+static void wide_softmax_row(loss_row *row) {
+    const real *z = row->z;
+    const int64_t C = row->C;
+    const real max = largest(C, z);
+    real *e = row->p ? row->p : row->dz;
+    const double sum = exponentials(C, z, max, e), log_sum = log(sum), share = row->smoothing / (double)C;
+    int64_t first = 0;
+    while (first < C && z[first] != max)
+        first++;
+    row->predicted = first < C ? first : 0;
+    if (row->label >= 0)
+        row->loss = (1 - row->smoothing) * (log_sum - ((double)z[row->label] - (double)max));
+    if (row->label >= 0 && share > 0)
+        row->loss += row->smoothing * log_sum + share * sum_of_differences(C, z, (double)max);
+    if (row->dz && row->label >= 0) {
+        scale_and_shift(C, e, row->scale / sum, -row->scale * share, row->dz);
+        row->dz[row->label] -= (real)(row->scale * (1 - row->smoothing));
+    }
+    if (row->p)
+        scale_and_shift(C, row->p, 1 / sum, 0, row->p);
+    if (isnan(sum))
+        row->loss = sum;
+}
+
 /* -log p = softplus(-z) and -log(1-p) = softplus(z), with softplus(z) = max(z,0) + log(1 + exp(-|z|)). */
 static void sigmoid_row(loss_row *row) {
     const double C = (double)row->C;
@@ -102,7 +176,7 @@ static int one_row(const crs_loss *a, int64_t b, double *loss) {
                     .scale = weight / (double)a->B};
     switch (a->kind) {
     case CRS_SOFTMAX_CROSS_ENTROPY:
-        softmax_row(&row);
+        (row.C < WIDE_FROM ? softmax_row : wide_softmax_row)(&row);
         break;
     case CRS_SIGMOID_CROSS_ENTROPY:
         sigmoid_row(&row);

@@ -1,6 +1,7 @@
 /* The optimizers, each one pass over the flat block of weights: memory is the limit, arithmetic is free. */
 #include "clones.h"
 #include "cpu.h"
+#include "subnormal.h"
 
 #include <math.h>
 
@@ -128,7 +129,9 @@ crs_status CPU_NAME(optimizer)(crs_device *device, const crs_optimizer *a) {
 #pragma omp parallel for schedule(static) num_threads(device->threads) if (chunks > 1)
     for (int64_t c = 0; c < chunks; c++) {
         const int64_t first = c * CHUNK;
+        const unsigned before = cpu_subnormals_flush();
         update(a, k, first, a->n - first < CHUNK ? a->n : first + CHUNK);
+        cpu_subnormals_restore(before);
     }
     return CRS_OK;
 }

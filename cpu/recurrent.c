@@ -6,6 +6,7 @@
 #include "blocked_march.h"
 #include "gemm.h"
 #include "march.h"
+#include "subnormal.h"
 
 /* The double build has the readable loops alone. */
 static int is_blocked(const crs_device *device, const recurrent_cell *cell) {
@@ -256,8 +257,11 @@ crs_status cpu_recurrent_backward(crs_device *device, const crs_recurrent *a, co
     if (status != CRS_OK)
         return status;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(device->threads)
-    for (int64_t tile = 0; tile < m.tiles; tile++)
+    for (int64_t tile = 0; tile < m.tiles; tile++) {
+        const unsigned before = cpu_subnormals_flush();
         tile_backward(&m, tile);
+        cpu_subnormals_restore(before);
+    }
     for (int64_t tile = 0; tile < m.tiles; tile++) {
         march_add(m.width, m.db + tile * m.width, NULL, a->db);
         if (m.db_hh)

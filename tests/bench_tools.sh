@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The programs of tools/bench/ that are in the build folder $1: the generator's rows follow from their numbers alone and
-# are the same bytes everywhere, and bench_network answers what compare.py asks. Times nothing.
+# are the same bytes everywhere, and bench_network and bench_scale answer what compare.py and scale.py ask. Times nothing.
 set -euo pipefail
 build=$1
 work=$(mktemp -d)
@@ -17,6 +17,9 @@ generate=$build/generate_reviews
 "$generate" --rows 100 --first 400 | cmp - <(tail -n 100 "$work/all.txt") || fail "rows depend on those before them"
 "$generate" --rows 500 --seed 2 | cmp -s - "$work/all.txt" && fail "another seed gives the same rows"
 "$generate" --rows 500 --classes 7 | cut -d ' ' -f 1 | sort -u | wc -l | grep -qx 7 || fail "not all of 7 classes came"
+"$generate" --rows 50 --length 2048 | awk 'NF < 2049 { exit 1 }' || fail "not every row has the words asked for"
+[ "$("$generate" --rows 300 --classes 300 --in-turn 1 --noise 0 | cut -d ' ' -f 1 | sort -u | wc -l)" -eq 300 ] ||
+  fail "300 rows of 300 classes in turn lack one"
 ! "$generate" --rows -1 2>/dev/null || fail "a negative number of rows is taken"
 ! "$generate" --rows 100000 2>/dev/null >/dev/full || fail "a full disk is not noticed"
 
@@ -44,3 +47,15 @@ for name in ids len labels logits loss layers.1.weight_hh_l0 d:layers.1.weight_h
 done
 ! echo "network T=8 : embedding 4 | conv 4 3 same | max | dense 1" | "$build/bench_network" >/dev/null 2>&1 ||
   fail "operations that cannot be counted are told"
+
+# What scale.py asks for: all rows, all batches, and the cache the second time.
+scale=$build/bench_scale
+"$scale" batches "$work/all.txt" batch=32 | grep -q '"batches": 16, .*"rows": 500, ' || fail "batches or rows lack"
+written=
+for start in first second; do
+  "$scale" read "$work/all.txt" cache="$work/cache" vocabulary=100 | grep -q '"vocabulary": 100, .*"mapped": 1}' ||
+    fail "the $start start has no cache, or not the settings"
+  [ -z "$written" ] || [ "$written" = "$(stat -c '%i %y' "$work"/cache/*)" ] || fail "the cache is written again"
+  written=$(stat -c '%i %y' "$work"/cache/*)
+done
+! "$scale" read "$work/all.txt" vocabulary=no 2>/dev/null || fail "a setting that does not fit is taken"

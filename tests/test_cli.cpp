@@ -7,6 +7,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstring>
+#include <set>
 #include <unistd.h>
 
 namespace {
@@ -408,6 +409,47 @@ TEST(Predict, LabelsAndProbabilitiesPerLine) {
     EXPECT_NE(first, second);
     EXPECT_NEAR(p + q, 1, 2e-6);
     EXPECT_GE(p, q);
+}
+
+/* Of a network whose last layer has learned next to nothing many probabilities are nearly alike. */
+TEST(Predict, TheBestOfManyLabelsAreTheFirstOfAll) {
+    const Folder folder;
+    const int64_t classes = 300;
+    std::string text;
+    for (int64_t c = 0; c < classes; c++)
+        text += "__label__" + std::to_string(c) + " word" + std::to_string(c % 40) + " other" + std::to_string(c % 7) +
+                "\n";
+    const std::string data = folder.write("many.txt", text), model = folder / "many.safetensors";
+    const Result train = carousel({"train", data, "-o", model, "--no-curves", "--quiet", "--validation", "0", "--model",
+                                   "embedding 8 | mean | dense", "--epochs", "2", "--threads", "1"});
+    ASSERT_EQ(train.status, 0) << train.err;
+    RunOptions piped;
+    piped.input = "word3 other2\nword39\n";
+    const std::vector<std::string> all =
+        lines(carousel({"predict", model, "--quiet", "--top", std::to_string(classes)}, piped).out);
+    ASSERT_EQ(all.size(), 2U);
+    for (const std::string &line : all) {
+        std::istringstream fields(line);
+        std::set<std::string> labels;
+        std::string label;
+        for (double probability = 0, before = 1, sum = 0; fields >> label >> probability; before = probability) {
+            EXPECT_LE(probability, before);
+            EXPECT_TRUE(labels.insert(label).second) << label << " came twice";
+            sum += probability;
+            if (labels.size() == static_cast<size_t>(classes)) {
+                EXPECT_NEAR(sum, 1, 1e-3);
+            }
+        }
+        EXPECT_EQ(labels.size(), static_cast<size_t>(classes));
+    }
+    for (const char *top : {"1", "2", "5", "150", "299"}) {
+        const std::vector<std::string> some = lines(carousel({"predict", model, "--quiet", "--top", top}, piped).out);
+        ASSERT_EQ(some.size(), all.size());
+        for (size_t i = 0; i < all.size(); i++) {
+            EXPECT_EQ(all[i].compare(0, some[i].size(), some[i]), 0) << top << ": " << some[i];
+            EXPECT_EQ(std::count(some[i].begin(), some[i].end(), '\t'), 2 * std::stol(top) - 1);
+        }
+    }
 }
 
 TEST(Predict, JsonIsOneObject) {

@@ -150,8 +150,14 @@ Verdict check_ties(const Backend &under_test) {
         CRS_TRY(run(device, {3, 3, kind}, in, &result));
         if (result.at("state.correct").values[0] != 1 + 2)
             return Verdict::fail("a tie is not the lowest class");
-        if (kind == CRS_SOFTMAX_CROSS_ENTROPY)
+        if (kind == CRS_SOFTMAX_CROSS_ENTROPY) {
+            std::vector<double> wide(2 * 100, 0);
+            wide[41] = wide[97] = wide[100 + 99] = 2;
+            CRS_TRY(run(device, {2, 100, kind}, {{"logits", wide}, {"labels", {41, 99}}}, &result));
+            if (result.at("state.correct").values[0] != 1 + 2)
+                return Verdict::fail("a tie of a wide row is not the lowest class");
             continue;
+        }
         const double half = kind == CRS_MEAN_SQUARED_ERROR ? 0.5 : 0;
         in = {{"logits", {half, half, half + 1, half - 1}}, {"labels", {0, 1, 1, 0}}};
         CRS_TRY(run(device, {4, 1, kind}, in, &result));
@@ -168,7 +174,7 @@ Verdict check_bad_step(const Backend &under_test) {
     const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
     for (const crs_loss_kind kind : {CRS_SOFTMAX_CROSS_ENTROPY, CRS_SIGMOID_CROSS_ENTROPY, CRS_MEAN_SQUARED_ERROR})
         for (const double bad : {nan, infinity, -infinity})
-            for (const auto &[C, before] : {std::pair<int64_t, uint64_t>{3, 0}, {3, 4}, {1, 0}}) {
+            for (const auto &[C, before] : {std::pair<int64_t, uint64_t>{3, 0}, {3, 4}, {1, 0}, {70, 0}}) {
                 Shape s = {5, C, kind};
                 s.wanted = false;
                 s.bad_step = before;
@@ -205,6 +211,13 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
         }
     for (const int64_t C : {31, 32, 33, 65, 1000})
         operation.shapes.push_back({9, C, CRS_SOFTMAX_CROSS_ENTROPY, 0.2, true});
+    for (const int64_t C : {63, 64, 65, 1001}) {
+        operation.shapes.push_back({6, C, CRS_SOFTMAX_CROSS_ENTROPY, 0.1, true});
+        operation.shapes.push_back({33, C, CRS_SOFTMAX_CROSS_ENTROPY});
+        operation.shapes.push_back({5, C, CRS_SOFTMAX_CROSS_ENTROPY, 0.1, false, 1e4});
+        operation.shapes.push_back({5, C, CRS_SOFTMAX_CROSS_ENTROPY, 0, false, 3, true, false});
+        operation.shapes.push_back({5, C, CRS_SOFTMAX_CROSS_ENTROPY, 0, true, 3, false, true, 4});
+    }
     operation.shapes.push_back({4, 3, CRS_SOFTMAX_CROSS_ENTROPY, 0, false, 1e30});
     operation.shapes.push_back({4, 3, CRS_SIGMOID_CROSS_ENTROPY, 0, false, 1e30});
     operation.inputs = inputs_of;

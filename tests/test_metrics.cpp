@@ -96,6 +96,33 @@ TEST(Metrics, AClassThatNeverOccursAndIsNeverPredictedCountsAsZeroInTheMeans) {
     EXPECT_DOUBLE_EQ(m->accuracy, 1);
 }
 
+/* The same rows among few classes and among as many more as make the matrix too large. */
+TEST(Metrics, ManyClassesHaveEveryFigureButTheMatrix) {
+    const int64_t many = 100000;
+    const Metrics few = of_rows(3, six_rows());
+    std::vector<Row> rows = six_rows();
+    for (Row &row : rows)
+        row.probabilities.resize((size_t)many);
+    const Metrics m = of_rows(many, rows);
+    EXPECT_EQ(m->confusion, nullptr);
+    EXPECT_EQ(m->rows, few->rows);
+    EXPECT_EQ(m->loss, few->loss);
+    EXPECT_EQ(m->accuracy, few->accuracy);
+    for (int c = 0; c < 3; c++) {
+        EXPECT_EQ(m->per_class[c].support, few->per_class[c].support);
+        EXPECT_EQ(m->per_class[c].precision, few->per_class[c].precision);
+        EXPECT_EQ(m->per_class[c].recall, few->per_class[c].recall);
+        EXPECT_EQ(m->per_class[c].f1, few->per_class[c].f1);
+    }
+    EXPECT_NEAR(m->macro_f1, few->macro_f1 * 3 / (double)many, 1e-15);
+    EXPECT_EQ(m->per_class[many - 1].support, 0);
+}
+
+TEST(Metrics, TheMatrixIsKeptUpToTheStatedNumberOfClasses) {
+    EXPECT_NE(of_classes(CRS_CONFUSION_CLASSES)->confusion, nullptr);
+    EXPECT_EQ(of_classes(CRS_CONFUSION_CLASSES + 1)->confusion, nullptr);
+}
+
 TEST(Metrics, EqualProbabilitiesPredictTheLowestClass) {
     const Metrics m = of_rows(3, {{1, {0.2f, 0.4f, 0.4f}, 0}, {2, {0.2f, 0.4f, 0.4f}, 0}});
     EXPECT_EQ(m->confusion[1 * 3 + 1], 1);

@@ -136,6 +136,19 @@ TEST(Line, TwoClassesMayHaveOneOutput) {
     EXPECT_EQ(error.offset, 23);
 }
 
+TEST(Line, ThereMayBeAMillionClasses) {
+    const crs::BackendHandle backend = crs::open_backend("cpu");
+    const int64_t most = 1 << 20;
+    const crs::Model model = crs::build_model("embedding 4 | mean | dense", crs::task_of(most), backend);
+    ASSERT_TRUE(model);
+    EXPECT_EQ(crs_model_outputs(model.get()), most);
+    for (const int64_t classes : {most + 1, INT64_MAX, INT64_C(1), INT64_C(0), INT64_C(-1)}) {
+        crs_error error = {};
+        EXPECT_EQ(crs::build_model("embedding 4 | mean | dense", crs::task_of(classes), backend, &error), nullptr);
+        EXPECT_EQ(error.status, CRS_ERR_ARGUMENT) << classes << ": " << error.what;
+    }
+}
+
 TEST(Line, HostileOnesAreErrors) {
     const crs::BackendHandle backend = crs::open_backend("cpu");
     std::vector<std::string> lines = {std::string(1 << 20, 'x'), std::string(1 << 20, '|'), std::string(1 << 20, '9'),

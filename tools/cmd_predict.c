@@ -9,6 +9,12 @@
 
 enum { BATCH = 256 };
 
+/* A label of a text. */
+typedef struct ranked {
+    float probability;
+    int64_t class_;
+} ranked;
+
 typedef struct prediction {
     invocation *in;
     ensemble models;
@@ -21,26 +27,58 @@ typedef struct prediction {
     int64_t printed;
     float *probabilities; /* [batch, classes] */
     float *logits;        /* [batch, outputs] */
-    unsigned char *taken; /* [classes] */
+    ranked *best;         /* [top] */
 } prediction;
 
-/* The next best label that has not been taken yet; ties: the lowest class. */
-static int64_t next_best(prediction *p, const float *probabilities) {
-    int64_t best = -1;
-    for (int64_t c = 0; c < p->classes; c++)
-        if (!p->taken[c] && (best < 0 || probabilities[c] > probabilities[best]))
-            best = c;
-    p->taken[best] = 1;
-    return best;
+/* ---- the best labels ---- */
+
+/* Ties: the lower class. */
+static int is_better(const ranked *a, const ranked *b) {
+    return a->probability > b->probability || (a->probability == b->probability && a->class_ < b->class_);
 }
 
+static int by_rank(const void *a, const void *b) {
+    return is_better(b, a) - is_better(a, b);
+}
+
+/* Puts the worst of a heap's subtree back at its root, where all else is in order. */
+static void sift_down(ranked *heap, int64_t count, int64_t root) {
+    for (int64_t child; (child = 2 * root + 1) < count; root = child) {
+        if (child + 1 < count && is_better(&heap[child], &heap[child + 1]))
+            child++;
+        if (is_better(&heap[child], &heap[root]))
+            return;
+        const ranked worse = heap[child];
+        heap[child] = heap[root];
+        heap[root] = worse;
+    }
+}
+
+/* The `top` best labels into p->best, best first. A heap with the worst of them at its root takes classes in one pass:
+ * all of a hundred thousand labels may be asked for. */
+static void find_best(prediction *p, const float *probabilities) {
+    for (int64_t c = 0; c < p->top; c++)
+        p->best[c] = (ranked){probabilities[c], c};
+    for (int64_t root = p->top / 2; root-- > 0;)
+        sift_down(p->best, p->top, root);
+    for (int64_t c = p->top; c < p->classes; c++) {
+        const ranked one = {probabilities[c], c};
+        if (is_better(&one, &p->best[0])) {
+            p->best[0] = one;
+            sift_down(p->best, p->top, 0);
+        }
+    }
+    qsort(p->best, (size_t)p->top, sizeof *p->best, by_rank);
+}
+
+/* ---- answers ---- */
+
 static void print_plain(prediction *p, const float *probabilities) {
-    memset(p->taken, 0, (size_t)p->classes);
+    find_best(p, probabilities);
     for (int64_t k = 0; k < p->top; k++) {
-        int64_t c = next_best(p, probabilities);
         fputs(k ? "\t" : "", stdout);
-        print_name(stdout, crs_encoder_label(p->encoder, c), 0, INT_MAX);
-        printf("\t%.6f", probabilities[c]);
+        print_name(stdout, crs_encoder_label(p->encoder, p->best[k].class_), 0, INT_MAX);
+        printf("\t%.6f", p->best[k].probability);
     }
     putchar('\n');
 }
@@ -49,12 +87,10 @@ static void print_plain(prediction *p, const float *probabilities) {
  */
 static int print_element(prediction *p, const float *probabilities, const float *logits) {
     json_t *labels = json_array(), *raw = p->in->extras.logits ? json_array() : NULL;
-    memset(p->taken, 0, (size_t)p->classes);
-    for (int64_t k = 0; k < p->top; k++) {
-        int64_t c = next_best(p, probabilities);
-        json_array_append_new(labels, json_pack("{s:s, s:f}", "label", crs_encoder_label(p->encoder, c), "probability",
-                                                (double)probabilities[c]));
-    }
+    find_best(p, probabilities);
+    for (int64_t k = 0; k < p->top; k++)
+        json_array_append_new(labels, json_pack("{s:s, s:f}", "label", crs_encoder_label(p->encoder, p->best[k].class_),
+                                                "probability", (double)p->best[k].probability));
     for (int64_t o = 0; raw && o < p->outputs; o++)
         json_array_append_new(raw, json_real((double)logits[o]));
     json_t *element =
@@ -135,8 +171,8 @@ static int prepare(prediction *p, const char *path) {
     p->batch = strcmp(path, "-") == 0 && (isatty(STDIN_FILENO) || lseek(STDIN_FILENO, 0, SEEK_CUR) < 0) ? 1 : BATCH;
     p->probabilities = malloc((size_t)p->batch * (size_t)p->classes * sizeof(float));
     p->logits = malloc((size_t)p->batch * (size_t)p->outputs * sizeof(float));
-    p->taken = malloc((size_t)p->classes);
-    if (!p->probabilities || !p->logits || !p->taken) {
+    p->best = malloc((size_t)p->top * sizeof *p->best);
+    if (!p->probabilities || !p->logits || !p->best) {
         fputs("carousel: out of memory for probabilities\n", stderr);
         return EXIT_FAILED;
     }
@@ -180,7 +216,7 @@ int run_predict(invocation *in) {
         free(p.texts[i]);
     free(p.probabilities);
     free(p.logits);
-    free(p.taken);
+    free(p.best);
     crs_reader_close(p.reader);
     ensemble_clear(&p.models);
     return result;

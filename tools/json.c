@@ -8,24 +8,34 @@ json_t *json_number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+/* Null where there are too many classes for it. */
+static json_t *json_of_confusion(const crs_metrics *m) {
+    if (!m->confusion)
+        return json_null();
+    json_t *confusion = json_array();
+    for (int64_t c = 0; c < m->classes; c++) {
+        json_t *row = json_array();
+        for (int64_t p = 0; p < m->classes; p++)
+            json_array_append_new(row, json_integer((json_int_t)m->confusion[c * m->classes + p]));
+        json_array_append_new(confusion, row);
+    }
+    return confusion;
+}
+
 json_t *json_of_metrics(const crs_metrics *m, const crs_encoder *encoder) {
-    json_t *classes = json_array(), *confusion = json_array();
+    json_t *classes = json_array();
     for (int64_t c = 0; c < m->classes; c++) {
         const crs_class_metrics *one = &m->per_class[c];
         json_array_append_new(classes,
                               json_pack("{s:s, s:I, s:o, s:o, s:o}", "label", crs_encoder_label(encoder, c), "rows",
                                         (json_int_t)one->support, "precision", json_number(one->precision), "recall",
                                         json_number(one->recall), "f1", json_number(one->f1)));
-        json_t *row = json_array();
-        for (int64_t p = 0; p < m->classes; p++)
-            json_array_append_new(row, json_integer((json_int_t)m->confusion[c * m->classes + p]));
-        json_array_append_new(confusion, row);
     }
     return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "rows", (json_int_t)m->rows, "loss",
                      json_number(m->loss), "accuracy", json_number(m->accuracy), "macro_precision",
                      json_number(m->macro_precision), "macro_recall", json_number(m->macro_recall), "macro_f1",
                      json_number(m->macro_f1), "roc_auc", json_number(m->auc), "classes", classes, "confusion",
-                     confusion);
+                     json_of_confusion(m));
 }
 
 json_t *json_of_history(const crs_history *history) {

@@ -18,6 +18,9 @@ typedef struct crs_class_metrics {
     double precision, recall, f1; /* 0 where undefined, as scikit-learn */
 } crs_class_metrics;
 
+/* Classes for which the confusion matrix is kept at most: it grows with their square. */
+#define CRS_CONFUSION_CLASSES 1000
+
 /* Everything that is reported about predictions. Made by crs_metrics_create, filled row by row, closed by finish. */
 typedef struct crs_metrics {
     int64_t classes, rows;
@@ -26,8 +29,9 @@ typedef struct crs_metrics {
     double macro_precision, macro_recall, macro_f1;
     double auc; /* area under the ROC curve for class 1 of two; NaN otherwise or where one class lacks */
     crs_class_metrics *per_class; /* [classes] */
-    int64_t *confusion;           /* [classes, classes]: row the true class, column the predicted one */
-    struct crs__scores *scores;   /* collected for the AUC */
+    int64_t *confusion; /* [classes, classes]: row the true class, column the predicted one; NULL where there are more
+                           than CRS_CONFUSION_CLASSES */
+    struct crs__scores *scores; /* collected until finish */
 } crs_metrics;
 
 crs_status crs_metrics_create(int64_t classes, crs_metrics **metrics);

@@ -143,6 +143,7 @@ static const word *draw_word(const lexicon *l, uint64_t *state) {
 typedef struct settings {
     uint64_t rows, first, seed;
     uint32_t vocabulary, classes, longest;
+    uint32_t length, in_turn;                  /* 0: drawn */
     uint32_t marks, agreement, noise, accents; /* of 1000 */
 } settings;
 
@@ -216,16 +217,18 @@ static void put_mark(row *out, const lexicon *l, uint32_t class_, uint64_t *stat
 
 /* Bytes that a row takes at most: a word, a space, an accent and punctuation, and twice that where it is negated. */
 static size_t row_bytes(const settings *s) {
-    return 64 + (size_t)s->longest * 2 * (WORD_SIZE + 6);
+    const size_t words = s->length > 0 ? s->length : s->longest;
+    return 64 + words * 2 * (WORD_SIZE + 6);
 }
 
 static void write_row(row *out, const lexicon *l, uint64_t number, const settings *s) {
     uint64_t state = s->seed;
     state = draw(&state) + number;
     state = draw(&state);
-    const uint32_t class_ = draw_below(&state, s->classes);
+    const uint32_t drawn = draw_below(&state, s->classes);
+    const uint32_t class_ = s->in_turn ? (uint32_t)(number % s->classes) : drawn;
     const uint32_t label = draw_share(&state, s->noise) ? draw_below(&state, s->classes) : class_;
-    const uint32_t length = draw_length(&state, s->longest);
+    const uint32_t length = s->length > 0 ? s->length : draw_length(&state, s->longest);
     out->size = (size_t)sprintf(out->text, "__label__%" PRIu32, label + 1);
     out->capital = 1;
     for (uint32_t i = 0; i < length; i++) {
@@ -263,6 +266,8 @@ static const struct argp_option options[] = {
     {"vocabulary", 'v', "N", 0, "words that bear no class (default: 500000)", 0},
     {"classes", 'c', "N", 0, "classes, told apart by words of their own (default: 2)", 0},
     {"longest", 'l', "N", 0, "words of a review at most; what is longer is cut (default: 260)", 0},
+    {"length", 'w', "N", 0, "words of every review; 0: as those of reviews are (default: 0)", 0},
+    {"in-turn", 't', "N", 0, "1: classes follow one another from row to row; 0: drawn (default: 0)", 0},
     {"marks", 'm', "N", 0, "words of 1000 that speak for a class (default: 80)", 0},
     {"agreement", 'a', "N", 0,
      "of 1000 such words, so many speak for the review's own class, and the others for one by "
@@ -285,6 +290,8 @@ static const struct {
     {'v', FIELD(vocabulary), 10, 10000000},
     {'c', FIELD(classes), 2, 1000000},
     {'l', FIELD(longest), 1, 100000},
+    {'w', FIELD(length), 0, 100000},
+    {'t', FIELD(in_turn), 0, 1},
     {'m', FIELD(marks), 0, 1000},
     {'a', FIELD(agreement), 0, 1000},
     {'e', FIELD(noise), 0, 1000},
