@@ -55,7 +55,7 @@ static void tile_moments(const crs_batch_norm *a, const tile *cut, int64_t f, do
     const int64_t F = a->F, features = columns_from(a, f), columns = columns_of(a, cut, f);
     const real *x = a->x;
     double *mean = partial + f, *deviations = mean + F;
-    double shift[COLUMNS], sum[COLUMNS] = {0}, squares[COLUMNS] = {0};
+    double shift[COLUMNS] = {0}, sum[COLUMNS] = {0}, squares[COLUMNS] = {0};
     for (int64_t j = 0; j < columns; j++)
         shift[j] = (double)x[cut->at[0] + f + j % features];
     sum_deviations(cut, f, columns, x, shift, sum, squares);

@@ -123,8 +123,7 @@ static int threads_for(const blocked_plan *p, int64_t n) {
 /* W [G*H,columns], one column behind the other, for the sums: a panel's slots side by side. */
 static void pack_sums(const blocked_plan *p, blocked_range of, const float *W, int64_t columns, float *packed) {
     const int64_t lanes = lanes_of(p), size = columns * of.count * lanes;
-    const int threads = threads_for(p, p->panels * size);
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads_for(p, p->panels *size))
     for (int64_t panel = 0; panel < p->panels; panel++) {
         blocked_cells cells;
         cpu_blocked_place(p, panel, &cells);
@@ -143,8 +142,7 @@ static void pack_sums(const blocked_plan *p, blocked_range of, const float *W, i
  */
 static void pack_back(const blocked_plan *p, blocked_range of, const float *W, int64_t columns, float *packed) {
     const int64_t lanes = lanes_of(p), rows = p->panels * of.count * lanes;
-    const int threads = threads_for(p, columns * rows);
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads_for(p, columns *rows))
     for (int64_t first = 0; first < columns; first += BLOCKED_SLOTS * lanes) {
         const int64_t left = divide_up(columns - first, lanes);
         const int64_t width = (left < BLOCKED_SLOTS ? left : BLOCKED_SLOTS) * lanes;
@@ -254,8 +252,7 @@ static void add_biases(const blocked_plan *p, blocked_range of, const float *pac
 
 void cpu_blocked_add_partials(const blocked_plan *p) {
     float *sum = p->partial.dW;
-    const int threads = threads_for(p, p->groups * p->partial_size);
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads_for(p, p->groups * p->partial_size))
     for (int64_t first = 0; first < p->partial_size; first += ADDED) {
         const int64_t left = p->partial_size - first, end = first + (left < ADDED ? left : ADDED);
         for (int64_t group = 1; group < p->groups; group++)

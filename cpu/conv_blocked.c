@@ -20,8 +20,13 @@ typedef struct conv_work {
     const float **seen;
     unsigned char *any;
     float *z; /* [CONV_TILE,CONV_VECTORS*lanes] */
-    float *d; /* [CONV_TILE,padded] rows of gradients in whole vectors; NULL where they are so already */
+    float *d; /* [CONV_TILE,padded] rows of gradients in whole vectors, where they are not so already */
 } conv_work;
+
+/* Where its parts lie, in bytes from its start; `size`: all of them, a multiple of ALIGNMENT. */
+typedef struct work_layout {
+    size_t seen, any, z, d, size;
+} work_layout;
 
 typedef struct conv_plan {
     const conv_kernels *kernels;
@@ -29,12 +34,12 @@ typedef struct conv_plan {
     int64_t K;               /* taps times width: rows of the packed weights */
     int64_t columns, padded; /* of the product: those that exist, and in whole vectors */
     int64_t tiles, groups;
-    float *zeros;     /* [width] */
-    float *start;     /* [padded] */
-    float *W;         /* group of columns after group of columns, each [K,vectors*lanes] */
-    float *partial;   /* [groups,K*padded], likewise */
-    conv_work work;   /* of the first thread; the others' follow, work_size bytes apart */
-    size_t work_size; /* a multiple of ALIGNMENT */
+    float *zeros;   /* [width] */
+    float *start;   /* [padded] */
+    float *W;       /* group of columns after group of columns, each [K,vectors*lanes] */
+    float *partial; /* [groups,K*padded], likewise */
+    char *works;    /* one conv_work's memory after the other, a thread each */
+    work_layout work;
 } conv_plan;
 
 static int64_t divide_up(int64_t n, int64_t by) {
@@ -58,11 +63,17 @@ static conv_plan plan(const crs_device *device, const conv_view *view, int64_t c
 
 /* ---- memory ---- */
 
-/* Hands out `bytes` of the scratch, in whole cache lines; `base` NULL: only counts. */
-static void *take(char *base, size_t *used, int64_t bytes) {
-    char *taken = base ? base + *used : NULL;
+/* Where the next `bytes` begin, in whole cache lines. */
+static size_t reserve(size_t *used, int64_t bytes) {
+    const size_t at = *used;
     *used += (size_t)divide_up(bytes, ALIGNMENT) * ALIGNMENT;
-    return taken;
+    return at;
+}
+
+/* Hands them out; `base` NULL: only counts. */
+static void *take(char *base, size_t *used, int64_t bytes) {
+    const size_t at = reserve(used, bytes);
+    return base ? base + at : NULL;
 }
 
 static size_t take_shared(conv_plan *p, char *base) {
@@ -74,33 +85,35 @@ static size_t take_shared(conv_plan *p, char *base) {
     return used;
 }
 
-static size_t take_work(const conv_plan *p, char *base, conv_work *work) {
+static work_layout lay_out_work(const conv_plan *p) {
     const int64_t z = CONV_TILE * CONV_VECTORS * p->kernels->lanes, d = CONV_TILE * p->padded;
-    size_t used = 0;
-    work->seen = take(base, &used, p->view.taps * CONV_TILE * (int64_t)sizeof *work->seen);
-    work->any = take(base, &used, p->view.taps);
-    work->z = take(base, &used, p->groups ? 0 : z * (int64_t)sizeof(float));
-    work->d = take(base, &used, p->groups && p->padded != p->columns ? d * (int64_t)sizeof(float) : 0);
-    return used;
+    work_layout layout = {0};
+    layout.seen = reserve(&layout.size, p->view.taps * CONV_TILE * (int64_t)sizeof(float *));
+    layout.any = reserve(&layout.size, p->view.taps);
+    layout.z = reserve(&layout.size, p->groups ? 0 : z * (int64_t)sizeof(float));
+    layout.d = reserve(&layout.size, p->groups && p->padded != p->columns ? d * (int64_t)sizeof(float) : 0);
+    return layout;
 }
 
 static crs_status take_all(conv_plan *p, crs_device *device) {
     const size_t shared = take_shared(p, NULL);
-    p->work_size = take_work(p, NULL, &p->work);
-    char *scratch = cpu_scratch(device, shared + (size_t)device->threads * p->work_size);
+    p->work = lay_out_work(p);
+    char *scratch = cpu_scratch(device, shared + (size_t)device->threads * p->work.size);
     if (!scratch)
         return CRS_ERR_MEMORY;
     take_shared(p, scratch);
-    take_work(p, scratch + shared, &p->work);
+    p->works = scratch + shared;
     memset(p->zeros, 0, (size_t)p->view.width * sizeof *p->zeros);
     memset(p->start, 0, (size_t)p->padded * sizeof *p->start);
     return CRS_OK;
 }
 
 static conv_work work_of(const conv_plan *p, int thread) {
-    conv_work work;
-    take_work(p, (char *)p->work.seen + (size_t)thread * p->work_size, &work);
-    return work;
+    char *base = p->works + (size_t)thread * p->work.size;
+    return (conv_work){.seen = (void *)(base + p->work.seen),
+                       .any = (void *)(base + p->work.any),
+                       .z = (void *)(base + p->work.z),
+                       .d = (void *)(base + p->work.d)};
 }
 
 /* ---- what the rows of a tile see ---- */

@@ -219,23 +219,18 @@ CPU_INLINE void take(const crs_window_pool *a, int first, int64_t n, int64_t num
                      real *restrict dx) {
     const real *dy = (const real *)a->dy + at;
     const int32_t *argmax = a->mean ? NULL : a->argmax + at;
-    if (a->mean && first) {
-#pragma omp simd
+    if (a->mean && first)
         for (int64_t f = 0; f < n; f++)
             dx[f] = dy[f] / count;
-    } else if (a->mean) {
-#pragma omp simd
+    else if (a->mean)
         for (int64_t f = 0; f < n; f++)
             dx[f] += dy[f] / count;
-    } else if (first) {
-#pragma omp simd
+    else if (first)
         for (int64_t f = 0; f < n; f++)
             dx[f] = argmax[f] == (int32_t)number ? dy[f] : 0;
-    } else {
-#pragma omp simd
+    else
         for (int64_t f = 0; f < n; f++)
             dx[f] += argmax[f] == (int32_t)number ? dy[f] : 0;
-    }
 }
 
 /* The first n features of the input (t, p) of row b. `row`: the elements before the row of the first output. */
