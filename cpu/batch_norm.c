@@ -240,32 +240,32 @@ static void finish_gradients(const crs_batch_norm *a, int64_t f, double *partial
 }
 
 /* dx = gamma scale (dy - mean of dy - xhat times mean of dy xhat), since mean and variance depend on x as well; here as
- * factor dy - offset - slope (x - mean). Each is [width_of]. */
+ * factor (dy - mean of dy) - slope (x - mean), which is exactly zero where a single row is live. Each is [width_of]. */
 typedef struct inputs_map {
-    double *factor, *offset, *slope;
+    double *factor, *mean_dy, *slope;
 } inputs_map;
 
 static void map_inputs(const crs_batch_norm *a, const double *sums, const inputs_map *map) {
     const statistics s = statistics_of(a);
     for (int64_t f = 0; f < a->F; f++) {
         map->factor[f] = (double)((const real *)a->gamma)[f] * s.scale[f];
-        map->offset[f] = map->factor[f] * sums[f] / *s.live;
+        map->mean_dy[f] = sums[f] / *s.live;
         map->slope[f] = map->factor[f] * s.scale[f] * sums[a->F + f] / *s.live;
     }
     widen(a, map->factor);
-    widen(a, map->offset);
+    widen(a, map->mean_dy);
     widen(a, map->slope);
 }
 
 CPU_CLONES
 static void tile_inputs(const tile *cut, const double *restrict mean, const double *restrict factor,
-                        const double *restrict offset, const double *restrict slope, const real *restrict x,
+                        const double *restrict mean_dy, const double *restrict slope, const real *restrict x,
                         const real *restrict dy, real *restrict dx) {
     for (int64_t i = 0; i < cut->pieces; i++) {
         const int64_t at = cut->at[i];
         for (int64_t j = 0; j < cut->columns; j++) {
             const double deviation = (double)x[at + j] - mean[j];
-            dx[at + j] = (real)(factor[j] * (double)dy[at + j] - offset[j] - slope[j] * deviation);
+            dx[at + j] = (real)(factor[j] * ((double)dy[at + j] - mean_dy[j]) - slope[j] * deviation);
         }
     }
 }
@@ -280,7 +280,7 @@ static void inputs_backward(const crs_device *device, const crs_batch_norm *a, c
         cpu_tile_live(a, i, &cut);
         if (cut.rows < rows)
             memset((real *)a->dx + first * F, 0, (size_t)(rows * F) * sizeof(real));
-        tile_inputs(&cut, s.mean, map->factor, map->offset, map->slope, a->x, a->dy, a->dx);
+        tile_inputs(&cut, s.mean, map->factor, map->mean_dy, map->slope, a->x, a->dy, a->dx);
     }
 }
 
