@@ -125,8 +125,10 @@ static void wide_softmax_row(loss_row *row) {
     if (row->label >= 0 && share > 0)
         row->loss += row->smoothing * log_sum + share * sum_of_differences(C, z, (double)max);
     if (row->dz && row->label >= 0) {
+        /* The difference of two numbers that may be nearly alike, made before it is rounded; e may be dz. */
+        const double of_label = (double)e[row->label] / sum - share - (1 - row->smoothing);
         scale_and_shift(C, e, row->scale / sum, -row->scale * share, row->dz);
-        row->dz[row->label] -= (real)(row->scale * (1 - row->smoothing));
+        row->dz[row->label] = (real)(row->scale * of_label);
     }
     if (row->p)
         scale_and_shift(C, row->p, 1 / sum, 0, row->p);

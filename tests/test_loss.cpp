@@ -167,6 +167,25 @@ Verdict check_ties(const Backend &under_test) {
     return Verdict::pass();
 }
 
+/* A row that is nearly sure of its label: the label's gradient is the difference of two numbers that are nearly alike,
+ * and has to be right as itself, not beside the largest one of its tensor. */
+Verdict check_nearly_sure(const Backend &under_test) {
+    const Device device(under_test, 1);
+    for (const int64_t C : {2, 63, 64, 300})
+        for (const double gap : {10.0, 22.0}) {
+            std::vector<double> logits(static_cast<size_t>(C), 0);
+            logits[1] = gap;
+            Result result;
+            CRS_TRY(run(device, {1, C, CRS_SOFTMAX_CROSS_ENTROPY}, {{"logits", logits}, {"labels", {1}}}, &result));
+            const double others = static_cast<double>(C - 1) * std::exp(-gap), want = -others / (1 + others);
+            const double got = result.at("dlogits").values[1];
+            if (!(std::fabs(got - want) <= 1e-5 * std::fabs(want)))
+                return Verdict::fail(
+                    format("%lld classes, %g ahead: dlogits %.9g, want %.9g", (long long)C, gap, got, want));
+        }
+    return Verdict::pass();
+}
+
 /* A loss that is not finite sets bad_step to the running step, and never again. Outputs that may be NaN are not asked
  * for. */
 Verdict check_bad_step(const Backend &under_test) {
@@ -227,6 +246,7 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
     operation.backward = true;
     CRS_TRY(check_shapes(operation, under_test, oracle));
     CRS_TRY(check_ties(under_test));
+    CRS_TRY(check_nearly_sure(under_test));
     CRS_TRY(check_bad_step(under_test));
     return check_gradients(operation, under_test, small, {{"state.loss_sum", "mean"}}, {{"dlogits", "logits"}});
 }
