@@ -9,6 +9,8 @@
 #define BLOCK_ROWS 8    /* most rows of a block */
 #define BLOCK_COLUMNS 4 /* most vectors of its rows */
 
+#define BLOCK_CHUNK 128 /* rows of weights that stay in the first-level cache while they meet all rows of a tile */
+
 /* Rows of a block of so many vectors: as many as the registers hold beside one row of weights. */
 #if LANES == 16
 #define ROWS(vectors) ((vectors) == 4 ? 4 : 8)

@@ -198,11 +198,11 @@ crs_status cpu_blocked_forward(crs_device *device, const crs_recurrent *a, const
         status = cpu_blocked_pack(&p, device);
     if (status != CRS_OK)
         return status;
+    int64_t next = 0;
 #pragma omp parallel num_threads(p.threads)
-    {
+    if (omp_get_thread_num() < p.workers) {
         const blocked_work work = cpu_blocked_work_of(&p, omp_get_thread_num());
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t tile = 0; tile < p.tiles; tile++)
+        for (int64_t tile; (tile = cpu_blocked_next(&next)) < p.tiles;)
             tile_forward(&p, tile, &work);
     }
     return CRS_OK;

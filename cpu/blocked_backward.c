@@ -227,12 +227,12 @@ crs_status cpu_blocked_backward(crs_device *device, const crs_recurrent *a, cons
         status = cpu_blocked_pack(&p, device);
     if (status != CRS_OK)
         return status;
+    int64_t next = 0;
 #pragma omp parallel num_threads(p.threads)
-    {
+    if (omp_get_thread_num() < p.workers) {
         const blocked_work work = cpu_blocked_work_of(&p, omp_get_thread_num());
         const unsigned before = cpu_subnormals_flush();
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t group = 0; group < p.groups; group++) {
+        for (int64_t group; (group = cpu_blocked_next(&next)) < p.groups;) {
             const blocked_partial partial = cpu_blocked_partial_of(&p, group);
             for (int64_t tile = group * p.tiles / p.groups; tile < (group + 1) * p.tiles / p.groups; tile++)
                 tile_backward(&p, tile, &work, &partial);

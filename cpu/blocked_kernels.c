@@ -6,10 +6,11 @@
 #include "blocked_cells.h"
 
 #define TILE (LANES == 16 ? 16 : 12)
-#define CHUNK 128 /* rows of weights that stay in the first-level cache while they meet all rows of a tile */
 
 _Static_assert(TILE <= BLOCKED_TILE_LIMIT && BLOCK_ROWS <= BLOCKED_SPARE && BLOCKED_SLOTS == BLOCK_COLUMNS,
                "blocked.h keeps room for less");
+_Static_assert(TILE % ROWS(1) == 0 && TILE % ROWS(3) == 0 && TILE % ROWS(4) == 0,
+               "the last block of a tile that is read or written in place would leave it");
 
 /* sums[:, first..first+count-1] += A B. A's element (r, k) is a[r * row_step + k * step]; B is [K, ldb]. All but K must
  * be constants once this is inlined: then the sums are registers. */
@@ -61,8 +62,8 @@ LANES_INLINE void sums_chunk(const blocked_sums *s, int slots, blocked_range of_
 
 LANES_INLINE void sums_of(const blocked_sums *s, int slots, blocked_range of_x, blocked_range of_h) {
     const int64_t K = s->I + s->H;
-    for (int64_t begin = 0; begin == 0 || begin < K; begin += CHUNK)
-        sums_chunk(s, slots, of_x, of_h, begin, at_most(begin + CHUNK, K));
+    for (int64_t begin = 0; begin == 0 || begin < K; begin += BLOCK_CHUNK)
+        sums_chunk(s, slots, of_x, of_h, begin, at_most(begin + BLOCK_CHUNK, K));
 }
 
 static void sums(const blocked_sums *s) {
@@ -110,7 +111,8 @@ LANES_INLINE void inputs_chunk(const blocked_inputs *p, int vectors, int64_t col
 }
 
 LANES_INLINE void inputs_columns(const blocked_inputs *p, int vectors, int64_t column) {
-    const int64_t rows_of_panel = p->of.count * LANES, at_once = rows_of_panel < CHUNK ? CHUNK / rows_of_panel : 1;
+    const int64_t rows_of_panel = p->of.count * LANES,
+                  at_once = rows_of_panel < BLOCK_CHUNK ? BLOCK_CHUNK / rows_of_panel : 1;
     for (int64_t panel = 0; panel < p->panels; panel += at_once)
         inputs_chunk(p, vectors, column, panel, at_most(panel + at_once, p->panels));
 }

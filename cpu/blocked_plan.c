@@ -115,15 +115,15 @@ blocked_work cpu_blocked_work_of(const blocked_plan *p, int thread) {
 
 /* ---- weights ---- */
 
-/* Threads to move so many numbers. */
-static int threads_for(const blocked_plan *p, int64_t n) {
-    return n < PARALLEL_FROM ? 1 : p->threads;
+/* Threads to move rows of so many numbers. */
+static int threads_for(const blocked_plan *p, int64_t rows, int64_t columns) {
+    return rows * columns < PARALLEL_FROM ? 1 : p->threads;
 }
 
 /* W [G*H,columns], one column behind the other, for the sums: a panel's slots side by side. */
 static void pack_sums(const blocked_plan *p, blocked_range of, const float *W, int64_t columns, float *packed) {
     const int64_t lanes = lanes_of(p), size = columns * of.count * lanes;
-#pragma omp parallel for schedule(static) num_threads(threads_for(p, p->panels *size))
+#pragma omp parallel for schedule(static) num_threads(threads_for(p, p->panels, size))
     for (int64_t panel = 0; panel < p->panels; panel++) {
         blocked_cells cells;
         cpu_blocked_place(p, panel, &cells);
@@ -142,7 +142,7 @@ static void pack_sums(const blocked_plan *p, blocked_range of, const float *W, i
  */
 static void pack_back(const blocked_plan *p, blocked_range of, const float *W, int64_t columns, float *packed) {
     const int64_t lanes = lanes_of(p), rows = p->panels * of.count * lanes;
-#pragma omp parallel for schedule(static) num_threads(threads_for(p, columns *rows))
+#pragma omp parallel for schedule(static) num_threads(threads_for(p, columns, rows))
     for (int64_t first = 0; first < columns; first += BLOCKED_SLOTS * lanes) {
         const int64_t left = divide_up(columns - first, lanes);
         const int64_t width = (left < BLOCKED_SLOTS ? left : BLOCKED_SLOTS) * lanes;
@@ -193,7 +193,8 @@ crs_status cpu_blocked_prepare(blocked_plan *p, const blocked_kernels *kernels, 
     p->tiles = divide_up(a->steps.B, kernels->tile);
     p->groups = p->tiles < GROUPS ? p->tiles : GROUPS;
     const int64_t shares = backward ? p->groups : p->tiles;
-    p->threads = shares < threads ? (int)shares : threads;
+    p->workers = shares < threads ? (int)shares : threads;
+    p->threads = p->workers > 1 ? threads : 1;
     return CRS_OK;
 }
 
@@ -202,7 +203,7 @@ crs_status cpu_blocked_pack(blocked_plan *p, crs_device *device) {
     const int64_t weights = take_weights(&sizes, NULL);
     p->partial_size = p->backward ? take_partial(p, NULL, &p->partial) : 0;
     p->work_size = take_work(p, NULL, &p->work);
-    const int64_t n = weights + p->groups * p->partial_size + p->threads * p->work_size;
+    const int64_t n = weights + p->groups * p->partial_size + p->workers * p->work_size;
     float *scratch = cpu_scratch(device, (size_t)n * sizeof *scratch);
     if (!scratch)
         return CRS_ERR_MEMORY;
@@ -250,9 +251,16 @@ static void add_biases(const blocked_plan *p, blocked_range of, const float *pac
     }
 }
 
+int64_t cpu_blocked_next(int64_t *next) {
+    int64_t taken;
+#pragma omp atomic capture
+    taken = (*next)++;
+    return taken;
+}
+
 void cpu_blocked_add_partials(const blocked_plan *p) {
     float *sum = p->partial.dW;
-#pragma omp parallel for schedule(static) num_threads(threads_for(p, p->groups * p->partial_size))
+#pragma omp parallel for schedule(static) num_threads(threads_for(p, p->groups, p->partial_size))
     for (int64_t first = 0; first < p->partial_size; first += ADDED) {
         const int64_t left = p->partial_size - first, end = first + (left < ADDED ? left : ADDED);
         for (int64_t group = 1; group < p->groups; group++)

@@ -38,8 +38,9 @@ typedef struct blocked_plan {
     int64_t panels, ldd; /* ldd: units, in whole panels */
     int64_t rows_held, d_rows;
     int64_t tiles, groups;
-    int threads;             /* no more than there are tiles, or groups of them, to hand out */
-    float *W, *R;            /* for the sums: [panels,I,of_x.count*lanes], [panels,H,of_h.count*lanes] */
+    int threads;  /* of the team; always the device's or 1, since OpenMP ends those that a smaller team lacks */
+    int workers;  /* threads that have work: no more than there are tiles, or groups of them, to hand out */
+    float *W, *R; /* for the sums: [panels,I,of_x.count*lanes], [panels,H,of_h.count*lanes] */
     float *W_back, *R_back;  /* for the gradients of x and h: see blocked_inputs */
     float *start;            /* [panels,slots*lanes] the biases */
     blocked_partial partial; /* of the first group; the others' follow, partial_size apart */
@@ -84,6 +85,9 @@ blocked_seen cpu_blocked_see(const blocked_plan *p, const blocked_step *s, float
 
 /* What the cells of a step see, save for what depends on the panel or the direction. */
 blocked_cells cpu_blocked_cells_at(const blocked_plan *p, const blocked_step *s);
+
+/* The next tile, or group of tiles, to take: one for each call, from all threads. */
+int64_t cpu_blocked_next(int64_t *next);
 
 /* Cleared: rows that are worked on behind the last one are numbers like others. */
 blocked_work cpu_blocked_work_of(const blocked_plan *p, int thread);

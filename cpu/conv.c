@@ -92,11 +92,11 @@ static int is_blocked(const crs_device *device) {
 
 /* The blocked variant leaves the gradients of large weights to the BLAS. */
 static int has_blocked_weights(const crs_device *device, const crs_conv *a) {
-    return is_blocked(device) && cpu_conv_blocked_weighs(a);
+    return is_blocked(device) && cpu_conv_blocked_weighs(device, a);
 }
 
-/* The reserve: W with its outputs behind its taps, then a chunk of columns. Both are of the order of W itself or of
- * CHUNK, so that no size here can overflow. */
+/* The reserve: W with its outputs behind its taps, then a chunk of columns; of that the blocked variant needs the
+ * columns alone, or nothing. Both are of the order of W itself or of CHUNK, so that no size here can overflow. */
 size_t CPU_NAME(conv_reserve)(const crs_device *device, const crs_conv *a) {
     const gather outputs = gather_for_outputs(a), inputs = gather_for_inputs(a);
     const int64_t forward = outputs.chunk * outputs.columns, backward = inputs.chunk * inputs.columns;

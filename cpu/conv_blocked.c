@@ -10,7 +10,7 @@
 #include <omp.h>
 #include <string.h>
 
-#define PARTIAL_LIMIT (1024 * 1024) /* bytes of partial sums; beyond, the BLAS is as good */
+#define PARTIAL_LIMIT (1024 * 1024) /* bytes of one partial sum; beyond, the BLAS is as good */
 #define GROUPS 16                   /* most partial sums */
 #define ALIGNMENT 64
 #define PARALLEL_FROM 16384 /* elements; below it waking threads costs more than they save */
@@ -33,7 +33,9 @@ typedef struct conv_plan {
     conv_view view;
     int64_t K;               /* taps times width: rows of the packed weights */
     int64_t columns, padded; /* of the product: those that exist, and in whole vectors */
+    int64_t wide;            /* columns of a whole group of them */
     int64_t tiles, groups;
+    int threads;
     float *zeros;   /* [width] */
     float *start;   /* [padded] */
     float *W;       /* group of columns after group of columns, each [K,vectors*lanes] */
@@ -56,6 +58,8 @@ static conv_plan plan(const crs_device *device, const conv_view *view, int64_t c
     const conv_kernels *kernels = device->kernels->conv;
     conv_plan p = {.kernels = kernels, .view = *view, .K = view->taps * view->width, .columns = columns};
     p.padded = divide_up(columns, kernels->lanes) * kernels->lanes;
+    p.wide = CONV_VECTORS * kernels->lanes;
+    p.threads = device->threads;
     p.tiles = divide_up(view->rows, CONV_TILE);
     p.groups = groups ? (p.tiles < GROUPS ? p.tiles : GROUPS) : 0;
     return p;
@@ -86,7 +90,7 @@ static size_t take_shared(conv_plan *p, char *base) {
 }
 
 static work_layout lay_out_work(const conv_plan *p) {
-    const int64_t z = CONV_TILE * CONV_VECTORS * p->kernels->lanes, d = CONV_TILE * p->padded;
+    const int64_t z = CONV_TILE * p->wide, d = CONV_TILE * p->padded;
     work_layout layout = {0};
     layout.seen = reserve(&layout.size, p->view.taps * CONV_TILE * (int64_t)sizeof(float *));
     layout.any = reserve(&layout.size, p->view.taps);
@@ -156,9 +160,9 @@ static conv_tile see(const conv_plan *p, int64_t first, const conv_work *work) {
 
 /* to[k,l] = W[o] through tap and feature number k, o the column. */
 static void pack_forward(const conv_plan *p, const float *W) {
-#pragma omp parallel for schedule(static) if (p->K * p->columns >= PARALLEL_FROM)
+#pragma omp parallel for schedule(static) num_threads(p->threads) if (p->K * p->columns >= PARALLEL_FROM)
     for (int64_t column = 0; column < p->padded; column++) {
-        const int64_t wide = CONV_VECTORS * p->kernels->lanes, group = column / wide * wide;
+        const int64_t group = column / p->wide * p->wide;
         const int64_t ld = vectors_from(p, group) * p->kernels->lanes;
         float *to = p->W + group * p->K + column - group;
         for (int64_t k = 0; k < p->K; k++)
@@ -168,10 +172,10 @@ static void pack_forward(const conv_plan *p, const float *W) {
 
 /* to[tap and output number k,l] = W[output,tap,i], i the column. */
 static void pack_back(const conv_plan *p, const float *W) {
-    const int64_t wide = CONV_VECTORS * p->kernels->lanes, O = p->view.width, taps = p->view.taps;
-#pragma omp parallel for schedule(static) if (p->K * p->columns >= PARALLEL_FROM)
+    const int64_t O = p->view.width, taps = p->view.taps;
+#pragma omp parallel for schedule(static) num_threads(p->threads) if (p->K * p->columns >= PARALLEL_FROM)
     for (int64_t k = 0; k < p->K; k++)
-        for (int64_t column = 0; column < p->padded; column += wide) {
+        for (int64_t column = 0; column < p->padded; column += p->wide) {
             const int64_t ld = vectors_from(p, column) * p->kernels->lanes, left = p->columns - column;
             float *to = p->W + column * p->K + k * ld;
             memset(to, 0, (size_t)ld * sizeof *to);
@@ -181,9 +185,8 @@ static void pack_back(const conv_plan *p, const float *W) {
 
 static void tile_product(const conv_plan *p, int64_t first, crs_activation activation, float *out,
                          const conv_work *work) {
-    const int64_t wide = CONV_VECTORS * p->kernels->lanes;
     const conv_tile tile = see(p, first, work);
-    for (int64_t column = 0; column < p->columns; column += wide) {
+    for (int64_t column = 0; column < p->columns; column += p->wide) {
         const int vectors = vectors_from(p, column);
         const int64_t left = p->columns - column, ld = vectors * p->kernels->lanes;
         p->kernels->sums(&(conv_sums){
@@ -198,8 +201,8 @@ static void tile_product(const conv_plan *p, int64_t first, crs_activation activ
     }
 }
 
-static void product(const crs_device *device, const conv_plan *p, crs_activation activation, float *out) {
-#pragma omp parallel for schedule(static) num_threads(device->threads) if (p->tiles > 1)
+static void product(const conv_plan *p, crs_activation activation, float *out) {
+#pragma omp parallel for schedule(static) num_threads(p->threads) if (p->tiles > 1)
     for (int64_t tile = 0; tile < p->tiles; tile++) {
         const conv_work work = work_of(p, omp_get_thread_num());
         const unsigned before = cpu_subnormals_flush();
@@ -216,7 +219,7 @@ crs_status cpu_conv_blocked_forward(crs_device *device, const crs_conv *a) {
         return status;
     memcpy(p.start, a->b, (size_t)a->O * sizeof *p.start);
     pack_forward(&p, a->W);
-    product(device, &p, a->activation, a->y);
+    product(&p, a->activation, a->y);
     return CRS_OK;
 }
 
@@ -227,7 +230,7 @@ crs_status cpu_conv_blocked_inputs(crs_device *device, const crs_conv *a) {
     if (status != CRS_OK)
         return status;
     pack_back(&p, a->W);
-    product(device, &p, CRS_LINEAR, a->dx);
+    product(&p, CRS_LINEAR, a->dx);
     return CRS_OK;
 }
 
@@ -238,11 +241,12 @@ static void tile_weights(const conv_plan *p, int64_t first, float *partial, cons
     const conv_tile tile = see(p, first, work);
     const float *d = (const float *)p->view.a->dy + first * p->columns;
     if (p->padded != p->columns) {
+        /* What stands behind a row's columns takes part in sums that nobody reads. */
         for (int64_t r = 0; r < tile.rows; r++)
             memcpy(work->d + r * p->padded, d + r * p->columns, (size_t)p->columns * sizeof *d);
         d = work->d;
     }
-    for (int64_t column = 0; column < p->columns; column += CONV_VECTORS * p->kernels->lanes)
+    for (int64_t column = 0; column < p->columns; column += p->wide)
         p->kernels->weights(&(conv_weights){.tile = tile,
                                             .vectors = vectors_from(p, column),
                                             .d = d + column,
@@ -252,8 +256,8 @@ static void tile_weights(const conv_plan *p, int64_t first, float *partial, cons
 
 /* dW[o,k] += the partial sums' [k,o], added up in their order. */
 static void add_partials(const conv_plan *p, int64_t k, float *dW) {
-    const int64_t wide = CONV_VECTORS * p->kernels->lanes, size = p->K * p->padded;
-    for (int64_t column = 0; column < p->columns; column += wide) {
+    const int64_t size = p->K * p->padded;
+    for (int64_t column = 0; column < p->columns; column += p->wide) {
         const int64_t ld = vectors_from(p, column) * p->kernels->lanes, left = p->columns - column;
         float *sums = p->partial + column * p->K + k * ld;
         for (int64_t group = 1; group < p->groups; group++)
@@ -264,8 +268,10 @@ static void add_partials(const conv_plan *p, int64_t k, float *dW) {
     }
 }
 
-int cpu_conv_blocked_weighs(const crs_conv *a) {
-    return a->window.size[0] * a->window.size[1] * a->I * a->O <= PARTIAL_LIMIT / (int64_t)sizeof(float);
+int cpu_conv_blocked_weighs(const crs_device *device, const crs_conv *a) {
+    const conv_view view = conv_outputs(a);
+    const conv_plan p = plan(device, &view, a->O, 1);
+    return p.K * p.padded <= PARTIAL_LIMIT / (int64_t)sizeof(float);
 }
 
 crs_status cpu_conv_blocked_weights(crs_device *device, const crs_conv *a) {
@@ -275,7 +281,7 @@ crs_status cpu_conv_blocked_weights(crs_device *device, const crs_conv *a) {
     if (status != CRS_OK)
         return status;
     const int64_t size = p.K * p.padded;
-#pragma omp parallel num_threads(device->threads) if (p.groups > 1)
+#pragma omp parallel num_threads(p.threads) if (p.groups > 1)
     {
         const conv_work work = work_of(&p, omp_get_thread_num());
         const unsigned before = cpu_subnormals_flush();

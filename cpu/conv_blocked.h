@@ -53,8 +53,8 @@ typedef struct conv_kernels {
     void (*weights)(const conv_weights *w);
 } conv_kernels;
 
-/* The gradients of the weights can be had here: partial sums of them are small enough for the caches. */
-int cpu_conv_blocked_weighs(const crs_conv *a);
+/* The gradients of the weights can be had here: a partial sum of them is small enough for the caches. */
+int cpu_conv_blocked_weighs(const crs_device *device, const crs_conv *a);
 
 crs_status cpu_conv_blocked_forward(crs_device *device, const crs_conv *a);
 

@@ -3,8 +3,7 @@
 #include "block.h"
 #include "conv_blocked.h"
 
-#define CHUNK 128 /* rows of weights that stay in the first-level cache while they meet all rows of a tile */
-
+_Static_assert(CONV_VECTORS <= BLOCK_COLUMNS, "a block cannot hold a group of columns");
 _Static_assert(CONV_TILE % ROWS(1) == 0 && CONV_TILE % ROWS(3) == 0 && CONV_TILE % ROWS(4) == 0,
                "the last block of a tile would leave it");
 
@@ -57,11 +56,11 @@ LANES_INLINE void sums_piece(const conv_sums *s, int vectors, int64_t first, int
 }
 
 LANES_INLINE void sums_of(const conv_sums *s, int vectors) {
-    const int64_t taps = s->tile.taps, width = s->tile.width, at_once = width < CHUNK ? CHUNK / width : 1;
+    const int64_t taps = s->tile.taps, width = s->tile.width, at_once = width < BLOCK_CHUNK ? BLOCK_CHUNK / width : 1;
     for (int64_t tap = 0; tap < taps; tap += at_once)
-        for (int64_t feature = 0; feature < width; feature += CHUNK)
+        for (int64_t feature = 0; feature < width; feature += BLOCK_CHUNK)
             sums_piece(s, vectors, tap, tap + at_once < taps ? tap + at_once : taps, feature,
-                       width - feature < CHUNK ? width - feature : CHUNK);
+                       width - feature < BLOCK_CHUNK ? width - feature : BLOCK_CHUNK);
 }
 
 static void sums(const conv_sums *s) {

@@ -1,6 +1,6 @@
 /* Vectors of floats as wide as the instruction set that a source is compiled for, and the cells' functions on them.
- * Only for the sources that are compiled once per instruction set (blocked_kernels.c); the readable loops have
- * elementary.h. Errors: tanh below 4e-7 relative, down to zero; sigmoid below 4e-7 of 1. NaN stays NaN. */
+ * Only for the sources that are compiled once per instruction set (blocked_kernels.c, conv_kernels.c); the readable
+ * loops have elementary.h. Errors: tanh below 4e-7 relative, down to zero; sigmoid below 4e-7 of 1. NaN stays NaN. */
 #ifndef CRS_CPU_LANES_H
 #define CRS_CPU_LANES_H
 
@@ -63,7 +63,8 @@ static inline void vector_stream_settle(void) {
 #endif
 }
 
-/* What no expression in vectors is compiled to: bounds, which keep a NaN of x, and a fast 1/x for 1 <= x <= 2^126. */
+/* What no expression in vectors is compiled to: bounds, which keep a NaN of x, and a fast 1/x for 2^-126 <= x <= 2^126.
+ */
 #if LANES == 16
 LANES_INLINE vector vector_at_most(float bound, vector x) {
     return _mm512_min_ps(_mm512_set1_ps(bound), x);

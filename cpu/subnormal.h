@@ -1,7 +1,7 @@
-/* Results too small for a normal number are made zero in loops that meet many of them: gradients that vanish on their
- * way back through time, and an optimizer's means of gradients that have long been zero. A processor takes some hundred
- * cycles for each such number where it takes less than one for any other. Not a licence for other inaccuracies, and
- * nothing for the double build, which is the oracle. */
+/* Numbers too small for a normal one are taken for zero in products, and in loops that meet many of them: gradients
+ * that vanish on their way back through time, and an optimizer's means of gradients that have long been zero. A
+ * processor takes some hundred cycles for each such number where it takes less than one for any other. Not a licence
+ * for other inaccuracies, and nothing for the double build, which is the oracle. */
 #ifndef CRS_CPU_SUBNORMAL_H
 #define CRS_CPU_SUBNORMAL_H
 

@@ -17,7 +17,7 @@ generate=$build/generate_reviews
 "$generate" --rows 100 --first 400 | cmp - <(tail -n 100 "$work/all.txt") || fail "rows depend on those before them"
 "$generate" --rows 500 --seed 2 | cmp -s - "$work/all.txt" && fail "another seed gives the same rows"
 "$generate" --rows 500 --classes 7 | cut -d ' ' -f 1 | sort -u | wc -l | grep -qx 7 || fail "not all of 7 classes came"
-"$generate" --rows 50 --length 2048 | awk 'NF < 2049 { exit 1 }' || fail "not every row has the words asked for"
+"$generate" --rows 50 --length 2048 | awk 'NF < 2049 { exit 1 } END { exit NR != 50 }' || fail "not every row has the words asked for"
 [ "$("$generate" --rows 300 --classes 300 --in-turn 1 --noise 0 | cut -d ' ' -f 1 | sort -u | wc -l)" -eq 300 ] ||
   fail "300 rows of 300 classes in turn lack one"
 ! "$generate" --rows -1 2>/dev/null || fail "a negative number of rows is taken"

@@ -109,6 +109,7 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
     operation.shapes.push_back(with(conv_shape(1, 1, 1, 1, 1, pointwise), CRS_TANH, Live::all));
     operation.shapes.push_back(with(conv_shape(1, 1, 1, 1, 1, longer), CRS_TANH, Live::all));
     operation.shapes.push_back(with(conv_shape(40, 30, 9, 1, 6, picture), CRS_RELU, Live::ragged)); /* many outputs */
+    operation.shapes.push_back(with(conv_shape(40, 30, 1, 5, 32, causal), CRS_RELU, Live::ragged)); /* whole vectors */
     operation.shapes.push_back(with(chunks, CRS_LINEAR, Live::ragged));
     operation.shapes.push_back(with(conv_shape(120, 100, 1, 90, 3, pointwise), CRS_LINEAR, Live::all)); /* no columns */
     small.push_back(with(conv_shape(4, 3, 3, 2, 2, all_at_once, 1, 2), CRS_SIGMOID, Live::middle));

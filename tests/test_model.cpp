@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 extern "C" {
 extern const crs_ops cpu_f64_ops;
@@ -554,6 +555,30 @@ TEST(Training, SameSeedSameBitsWhateverTheThreads) {
     const Trained one = train("cpu", crs::training_of(CRS_ADAM, 0.01), 1);
     EXPECT_EQ(one.parameters, train("cpu", crs::training_of(CRS_ADAM, 0.01), 1).parameters);
     EXPECT_EQ(one.parameters, train("cpu", crs::training_of(CRS_ADAM, 0.01), 3).parameters);
+}
+
+/* Threads of this process, where the system lists them. */
+std::ptrdiff_t threads_running() {
+    std::error_code none;
+    return std::distance(std::filesystem::directory_iterator("/proc/self/task", none),
+                         std::filesystem::directory_iterator());
+}
+
+/* Layers large enough to be worth several threads, had they been asked for. */
+TEST(Training, OneThreadIsOne) {
+    const crs::BackendHandle backend = crs::open_backend("cpu", 1);
+    const crs_model_task task = crs::task_of(3, 500);
+    const crs::Model model =
+        crs::build_model("embedding 100 | conv 64 3 relu | batchnorm | maxpool 2 | bilstm 40 seq | "
+                         "gru 30 seq | layernorm | rnn 30 seq | max | dense 50 relu | dense",
+                         task, backend);
+    const crs_training training = crs::training_of(CRS_ADAM, 0.01);
+    ASSERT_EQ(crs_model_prepare(model.get(), 40, 64, &training, nullptr), CRS_OK);
+    const crs::RandomBatch batch(40, 64, task, Padding::post, 1);
+    const crs_batch input = batch.get();
+    const std::ptrdiff_t before = threads_running();
+    EXPECT_EQ(crs_model_step(model.get(), &input), CRS_OK);
+    EXPECT_EQ(threads_running(), before);
 }
 
 TEST(Training, RefusesWhatDoesNotFit) {

@@ -1,3 +1,4 @@
+/* clang-format off: it would run the contract's paragraphs together */
 /* The seam between core and the backends: a table of stateless, whole-layer operations.
  *
  * Letters      T time steps   B rows of the batch   I inputs   H hidden units   V vocabulary   E embedding width
@@ -11,14 +12,16 @@
  * Live steps   step t of row r is live if and only if start[r] <= t < start[r] + len[r]. start NULL: 0; len NULL: T
  *              (padding counts as tokens). 0 <= start[r], 0 <= len[r], start[r] + len[r] <= T; len 0 is legal.
  *              Dead steps of a recurrence copy the state through; their input gradients are zero. Their x must be
- * finite where nothing else is said: it is multiplied by gradients that are zero. Gradients    weight gradients (dW,
- * dR, db, dtable) are ADDED to; input gradients (dx, dlogits) are OVERWRITTEN. Aliasing     nothing may alias unless
- * its comment says so. `dy` is scratch where its comment says so. Reserve      opaque memory of the caller, *_reserve()
- * bytes, filled by forward and read by the matching backward; it holds that call's scratch too, and is overwritten by
- * both. Backward     reads its forward's inputs, weights and outputs (x, W, R, y) again: they must be as forward left
- * them. Queueing     work is queued in call order; only download and sync wait. There is no hidden synchronisation in a
- * step. Same bits    the same call on the same device gives the same bits: no float atomics, reductions in a fixed
- * order, whatever the number of threads. Randomness   element e of mask (seed, site) at step s is kept if and only if
+ *              finite where nothing else is said: it is multiplied by gradients that are zero.
+ * Gradients    weight gradients (dW, dR, db, dtable) are ADDED to; input gradients (dx, dlogits) are OVERWRITTEN.
+ * Aliasing     nothing may alias unless its comment says so. `dy` is scratch where its comment says so.
+ * Reserve      opaque memory of the caller, *_reserve() bytes, filled by forward and read by the matching backward; it
+ *              holds that call's scratch too, and is overwritten by both.
+ * Backward     reads its forward's inputs, weights and outputs (x, W, R, y) again: they must be as forward left them.
+ * Queueing     work is queued in call order; only download and sync wait. There is no hidden synchronisation in a step.
+ * Same bits    the same call on the same device gives the same bits: no float atomics, reductions in a fixed order,
+ *              whatever the number of threads.
+ * Randomness   element e of mask (seed, site) at step s is kept if and only if
  *              philox4x32_10(counter = {e/4 low, e/4 high, s low, site}, key = {seed low, seed high})[e % 4]
  *                  >= (uint32_t)(rate * 2^32)
  *              and is then scaled by 1/(1-rate). Philox: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
@@ -27,6 +30,7 @@
  *              where said; the caller has checked ids and labels.
  *
  * CPU and CUDA share this contract and no mathematics. */
+/* clang-format on */
 #ifndef CAROUSEL_OPS_H
 #define CAROUSEL_OPS_H
 
@@ -40,7 +44,7 @@ typedef struct crs_device crs_device; /* a backend's own context: stream, handle
 
 /* How products of floats are rounded. A backend that cannot do as asked refuses to open. */
 typedef enum crs_precision {
-    CRS_FLOAT32, /* IEEE single precision throughout */
+    CRS_FLOAT32, /* IEEE single precision throughout; numbers too small for a normal one may be taken for zero */
     CRS_TF32     /* factors rounded to TF32 (10 bits of mantissa), sums in single precision: faster on NVIDIA GPUs */
 } crs_precision;
 

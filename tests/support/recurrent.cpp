@@ -227,11 +227,7 @@ Verdict forward_with_nan(const Cell &cell, const Device &device, const Recurrent
 /* What is not a number stays in sight: from its step on in its row, and in no other; one in R in every row, from the
  * second step on. Bounds within exp and tanh would turn it into a number where their operands are the wrong way round.
  */
-Verdict check_nan(const Cell &cell, const Cell::Variant &variant, const Backend &under_test) {
-    const Device device(under_test, 1);
-    RecurrentShape s = {4, 3, 2, 17};
-    s.variant = variant;
-    s.training = false;
+Verdict check_nan_in(const RecurrentShape &s, const Cell &cell, const Device &device) {
     std::vector<double> clean, of_x, of_R;
     CRS_TRY(forward_with_nan(cell, device, s, nullptr, 0, &clean));
     CRS_TRY(forward_with_nan(cell, device, s, "x", static_cast<size_t>((1 * s.B + 1) * s.I), &of_x));
@@ -249,6 +245,16 @@ Verdict check_nan(const Cell &cell, const Cell::Variant &variant, const Backend 
                         format("step %lld, row %lld: %g, with a NaN in R", (long long)t, (long long)b, of_R[at]));
             }
     return Verdict::pass();
+}
+
+/* A few rows in a prediction; and in training whole tiles of them, which may be read where they lie. */
+Verdict check_nan(const Cell &cell, const Cell::Variant &variant, const Backend &under_test) {
+    const Device device(under_test, 1);
+    RecurrentShape few = {4, 3, 2, 17}, whole = {3, 48, 2, 17};
+    few.variant = whole.variant = variant;
+    few.training = false;
+    CRS_TRY(check_nan_in(few, cell, device));
+    return check_nan_in(whole, cell, device);
 }
 
 /* A forced variant is not replaced by another one where it cannot run: it refuses, and says how many units are too
