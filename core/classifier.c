@@ -67,7 +67,6 @@ static crs_status encode(const crs_classifier *classifier, const char *const *te
 static void put_rows(const crs_model *model, const crs_batch *batch, const int64_t *places, const float *results,
                      float *probabilities, float *logits) {
     const size_t outputs = (size_t)crs_model_outputs(model), classes = (size_t)crs__model_classes(model);
-    const float *batch_logits = results + (size_t)batch->B * outputs;
     for (size_t b = 0; b < (size_t)batch->B; b++) {
         float *to = probabilities + (size_t)places[b] * classes;
         memcpy(to, results + b * outputs, outputs * sizeof *to);
@@ -76,14 +75,15 @@ static void put_rows(const crs_model *model, const crs_batch *batch, const int64
             to[0] = 1 - to[1];
         }
         if (logits)
-            memcpy(logits + (size_t)places[b] * outputs, batch_logits + b * outputs, outputs * sizeof *to);
+            memcpy(logits + (size_t)places[b] * outputs, results + ((size_t)batch->B + b) * outputs,
+                   outputs * sizeof *to);
     }
 }
 
 static crs_status predict(crs_model *model, crs__batches *batches, float *probabilities, float *logits,
                           crs_error *error) {
-    const size_t size = 2 * (size_t)batches->B * (size_t)crs_model_outputs(model) * sizeof(float);
-    float *results = malloc(size); /* a batch's probabilities, then its logits */
+    const size_t size = (logits ? 2 : 1) * (size_t)batches->B * (size_t)crs_model_outputs(model) * sizeof(float);
+    float *results = malloc(size); /* a batch's probabilities, then its logits where they are wanted */
     if (!results)
         return crs__fail_memory(error, size, "predictions");
     crs_status status = CRS_OK;

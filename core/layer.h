@@ -32,8 +32,8 @@
     X(dense)
 
 /* With these bounds no product of sizes in the model overflows 64 bits: 2^31 steps and rows of 4 * 2^16 gates, 8 bytes
- * each, are 2^52, and of 2^20 classes 2^54; 64 layers of 8 tensors of 2^47 values, 8 bytes each, are 2^59; a layer's
- * whole output is checked where memory for it is planned. */
+ * each, are 2^52, and of 2^20 classes or units of "dense" 2^54; 64 layers of 8 tensors of 2^47 values, 8 bytes each,
+ * are 2^59; a layer's whole output is checked where memory for it is planned. */
 enum {
     CRS__LAYERS_MAX = 64,
     CRS__UNITS_MAX = 65536,
@@ -65,7 +65,7 @@ typedef struct crs__option {
 typedef enum crs__number_kind {
     CRS__NUMBER_NONE,
     CRS__NUMBER_UNITS,
-    CRS__NUMBER_UNITS_OR_NOTHING,
+    CRS__NUMBER_OUTPUTS, /* units, as many as there may be classes; may be left out */
     CRS__NUMBER_RATE
 } crs__number_kind;
 

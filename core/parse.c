@@ -18,29 +18,29 @@ enum { TEXT_SIZE = 384 };
 
 /* ---- values ---- */
 
-/* A whole number in 1..CRS__UNITS_MAX. */
-static int read_units(const crs__word *w, int64_t *value) {
+/* A whole number in 1..most. */
+static int read_whole(const crs__word *w, int64_t most, int64_t *value) {
     *value = 0;
     for (size_t i = 0; i < w->size; i++) {
         const char c = w->line[w->at + i];
-        if (c < '0' || c > '9' || *value > CRS__UNITS_MAX)
+        if (c < '0' || c > '9' || *value > most)
             return 0;
         *value = *value * 10 + (c - '0');
     }
-    return *value >= 1 && *value <= CRS__UNITS_MAX;
+    return *value >= 1 && *value <= most;
 }
 
 /* "3", or "3x2" where two are wanted; alone it then stands for both. */
 static int read_sizes(const crs__word *w, int wanted, int64_t sizes[2]) {
     const char *sign = memchr(w->line + w->at, 'x', w->size);
     if (!sign || wanted < 2) {
-        const int fits = read_units(w, &sizes[0]);
+        const int fits = read_whole(w, CRS__UNITS_MAX, &sizes[0]);
         sizes[1] = wanted == 2 ? sizes[0] : 1;
         return fits;
     }
     const size_t first = (size_t)(sign - (w->line + w->at));
     const crs__word before = {w->line, w->at, first}, after = {w->line, w->at + first + 1, w->size - first - 1};
-    return read_units(&before, &sizes[0]) && read_units(&after, &sizes[1]);
+    return read_whole(&before, CRS__UNITS_MAX, &sizes[0]) && read_whole(&after, CRS__UNITS_MAX, &sizes[1]);
 }
 
 /* A finite number of 0 or more. */
@@ -102,10 +102,13 @@ static crs_status read_number(const crs__word *w, crs__spec *spec, crs_error *er
     spec->number_column = w->at;
     if (type->number == CRS__NUMBER_RATE)
         return read_rate(w, &spec->number) ? CRS_OK : crs__fail_rate(w, type->kind, error);
+    const int64_t most = type->number == CRS__NUMBER_OUTPUTS ? CRS__CLASSES_MAX : CRS__UNITS_MAX;
     int64_t units;
-    if (!read_units(w, &units))
-        return crs__fail_value(w, type->kind, "number of units", "give a whole number from 1 to 65536, for example 64",
-                               error);
+    if (!read_whole(w, most, &units)) {
+        char mend[TEXT_SIZE];
+        snprintf(mend, sizeof mend, "give a whole number from 1 to %lld, for example 64", (long long)most);
+        return crs__fail_value(w, type->kind, "number of units", mend, error);
+    }
     spec->number = (double)units;
     return CRS_OK;
 }

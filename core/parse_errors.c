@@ -99,7 +99,7 @@ crs_status crs__fail_kind(const crs__word *w, crs_error *error) {
 static void append_usage(char mend[TEXT_SIZE], const crs__layer_type *type) {
     static const char *const numbers[] = {[CRS__NUMBER_NONE] = "",
                                           [CRS__NUMBER_UNITS] = "a number of units",
-                                          [CRS__NUMBER_UNITS_OR_NOTHING] = "a number of units",
+                                          [CRS__NUMBER_OUTPUTS] = "a number of units",
                                           [CRS__NUMBER_RATE] = "a rate"};
     append_text(mend, type->kind);
     append_text(mend, " takes ");

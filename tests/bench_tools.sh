@@ -53,9 +53,36 @@ scale=$build/bench_scale
 "$scale" batches "$work/all.txt" batch=32 | grep -q '"batches": 16, .*"rows": 500, ' || fail "batches or rows lack"
 written=
 for start in first second; do
-  "$scale" read "$work/all.txt" cache="$work/cache" vocabulary=100 | grep -q '"vocabulary": 100, .*"mapped": 1}' ||
-    fail "the $start start has no cache, or not the settings"
+  [ "$start" = first ] && cached=0 || cached=1
+  "$scale" read "$work/all.txt" cache="$work/cache" vocabulary=100 |
+    grep -q '"vocabulary": 100, .*"mapped": 1, "cached": '"$cached"'}' ||
+    fail "the $start start has no cache, not the settings, or tells wrongly whether it took one"
   [ -z "$written" ] || [ "$written" = "$(stat -c '%i %y' "$work"/cache/*)" ] || fail "the cache is written again"
   written=$(stat -c '%i %y' "$work"/cache/*)
 done
 ! "$scale" read "$work/all.txt" vocabulary=no 2>/dev/null || fail "a setting that does not fit is taken"
+
+# scale.py from end to end: its files, the folder that it takes away, and those that are not its own. No GPU is seen.
+scale_py() {
+  CUDA_VISIBLE_DEVICES='' CUHOST_DEVICES=0 python3 "$(dirname "$0")/../tools/bench/scale/scale.py" --build "$build" --folder "$work/texts" "$@" \
+    >"$work/told" 2>&1
+}
+scale_py --quick --only classes --most 300 --rounds 1 --out "$work/scale.md" || fail "$(cat "$work/told")"
+grep -q '^| 2 | ' "$work/scale.md" || fail "the sweep has no row: $(cat "$work/scale.md")"
+if command -v bzip2 >/dev/null; then
+  scale_py --quick --only large --most 300 --rounds 1 --out "$work/large.md" || fail "$(cat "$work/told")"
+  grep -q '^| bzip2 -dc | ' "$work/large.md" || fail "the large text has no row: $(cat "$work/large.md")"
+  grep -q '"rows": 300,' "$work/large.json" || fail "--most does not bound the large text"
+else
+  ! scale_py --only large --most 300 || fail "large goes without bzip2"
+  grep -q 'no bzip2' "$work/told" || fail "that bzip2 lacks is not told: $(cat "$work/told")"
+fi
+[ -z "$(ls "$work/texts")" ] || fail "texts were left behind: $(ls "$work/texts")"
+mkdir "$work/texts/scale" && echo mine >"$work/texts/scale/notes"
+! scale_py --quick --only classes --most 2 || fail "a folder that scale.py did not make is taken"
+[ "$(cat "$work/texts/scale/notes")" = mine ] || fail "a folder that scale.py did not make is removed"
+for wrong in '--threads 0' '--rounds 0' '--rounds -1' '--most 1e6'; do
+  # shellcheck disable=SC2086  # two words
+  ! scale_py $wrong || fail "$wrong is taken"
+  grep -q 'is no whole number from 1' "$work/told" || fail "$wrong: $(cat "$work/told")"
+done

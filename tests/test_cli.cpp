@@ -48,6 +48,19 @@ const std::string &trained() {
     return path;
 }
 
+// Of the phrases, but with another vocabulary and network.
+const std::string &trained_otherwise() {
+    static Folder folder;
+    static std::string path;
+    if (path.empty()) {
+        path = folder / "other.safetensors";
+        const Result result = carousel({"train", phrases, "-o", path, "--no-curves", "--quiet", "--ngrams", "2",
+                                        "--model", "embedding 8 | mean | dense", "--epochs", "5", "--threads", "1"});
+        EXPECT_EQ(result.status, 0) << result.err;
+    }
+    return path;
+}
+
 // ---- usage ----
 
 TEST(Usage, HelpVersionAndWrongWords) {
@@ -467,20 +480,38 @@ TEST(Predict, JsonIsOneObject) {
               0U);
 }
 
-// ---- several models ----
-
-// Of the phrases, but with another vocabulary and network.
-const std::string &trained_otherwise() {
-    static Folder folder;
-    static std::string path;
-    if (path.empty()) {
-        path = folder / "other.safetensors";
-        const Result result = carousel({"train", phrases, "-o", path, "--no-curves", "--quiet", "--ngrams", "2",
-                                        "--model", "embedding 8 | mean | dense", "--epochs", "5", "--threads", "1"});
-        EXPECT_EQ(result.status, 0) << result.err;
-    }
-    return path;
+/* The weights of a model file made so large, each of them finite, that its logits are infinite; the file's path. */
+std::string with_huge_weights(const Folder &folder) {
+    std::string bytes = read_file(trained_otherwise());
+    uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    for (size_t at = sizeof header + header; at + 4 <= bytes.size(); at += 4)
+        bytes.replace(at, 4, "\xff\xff\x7f\x7f"); // the largest float
+    return folder.write("huge.safetensors", bytes);
 }
+
+// A text without tokens has the biases alone, which are finite.
+TEST(Predict, WhatIsNotFiniteIsRefused) {
+    const Folder folder;
+    const std::string model = with_huge_weights(folder), texts = folder.write("texts", "\n\nwarm sun\n\n");
+    for (const std::vector<std::string> &more : {std::vector<std::string>{}, {"--json"}, {"--json", "--logits"}}) {
+        std::vector<std::string> arguments = {"predict", model, texts, "--quiet"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const Result result = carousel(arguments);
+        expect_failure(result, 1, {"texts:3: ", "is not finite", "lower --learning-rate"});
+        EXPECT_EQ(lines(result.out).size(), more.empty() ? 2U : 3U) << result.out;
+        EXPECT_FALSE(has(result.out, "nan")) << result.out;
+    }
+    // The mean of a number and of none is none.
+    expect_failure(carousel({"predict", trained(), texts, "--with", model, "--quiet"}), 1, {"texts:3: "});
+    RunOptions piped;
+    piped.input = "\nwarm sun\n";
+    const Result answers = carousel({"predict", model, "--quiet"}, piped);
+    expect_failure(answers, 1, {"standard input:2: ", "is not finite"});
+    EXPECT_EQ(lines(answers.out).size(), 1U);
+}
+
+// ---- several models ----
 
 double probability_of(const json_t *prediction, const std::string &label) {
     const json_t *labels = json_object_get(prediction, "labels"), *one;

@@ -42,6 +42,7 @@ const Wrong wrong_lines[] = {
     {"embedding 4 | lstm 65537 | dense", 19, "\"65537\" is no number of units", "1 to 65536"},
     {"embedding 4 | lstm 99999999999999999999999 | dense", 19, "is no number of units", "1 to 65536"},
     {"embedding 4 | lstm 8.5 | dense", 19, "\"8.5\" is no number of units", "1 to 65536"},
+    {"embedding 4 | mean | dense 1048577", 27, "\"1048577\" is no number of units of dense", "1 to 1048576"},
     {"embedding 4 | lstm 8 9 | dense", 21, "the number is given twice", "separated by |"},
     {"embedding 4 | dropout 1 | mean | dense", 22, "\"1\" is no rate of dropout", "0 to below 1"},
     {"embedding 4 | dropout nan | mean | dense", 22, "no option \"nan\"", "dropout takes a rate"},
@@ -148,6 +149,23 @@ TEST(Line, ThereMayBeAMillionClasses) {
         EXPECT_EQ(crs::build_model("embedding 4 | mean | dense", crs::task_of(classes), backend, &error), nullptr);
         EXPECT_EQ(error.status, CRS_ERR_ARGUMENT) << classes << ": " << error.what;
     }
+}
+
+/* What is told to be written is taken, whatever the number of classes. */
+TEST(Line, AllClassesMayBeWrittenAsANumber) {
+    const crs::BackendHandle backend = crs::open_backend("cpu");
+    for (const int64_t classes : {3, 65536, 65537, 100000, 1 << 20}) {
+        crs_error error = {};
+        EXPECT_EQ(crs::build_model("embedding 1 | mean | dense 5", crs::task_of(classes), backend, &error), nullptr);
+        const std::string mend = error.mend, number = "dense " + std::to_string(classes);
+        EXPECT_NE(mend.find("\"" + number + "\""), std::string::npos) << mend;
+        const crs::Model model =
+            crs::build_model("embedding 1 | mean | " + number, crs::task_of(classes), backend, &error);
+        ASSERT_TRUE(model) << error.what;
+        EXPECT_EQ(crs_model_outputs(model.get()), classes);
+    }
+    EXPECT_EQ(crs_model_line_outputs("embedding 1 | mean | dense 1048576"), 1 << 20);
+    EXPECT_EQ(crs_model_line_outputs("embedding 1 | mean | dense 1048577"), 0);
 }
 
 TEST(Line, HostileOnesAreErrors) {

@@ -2,12 +2,20 @@
 #include "ensemble.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { BATCH = 256 };
+/* Texts taken together, unless their probabilities are more than these: of a million classes there are 16. */
+enum { BATCH = 256, BATCH_VALUES = 1 << 24 };
+
+/* Where a text stands; the file's name is the text's own memory. */
+typedef struct place {
+    const char *file;
+    int64_t line;
+} place;
 
 /* A label of a text. */
 typedef struct ranked {
@@ -23,10 +31,11 @@ typedef struct prediction {
     int64_t classes, outputs, top;
     int batch; /* texts taken together: 1 where somebody waits for each answer */
     char *texts[BATCH];
+    place places[BATCH];
     int count;
     int64_t printed;
     float *probabilities; /* [batch, classes] */
-    float *logits;        /* [batch, outputs] */
+    float *logits;        /* [batch, outputs], or NULL: not printed */
     ranked *best;         /* [top] */
 } prediction;
 
@@ -86,7 +95,7 @@ static void print_plain(prediction *p, const float *probabilities) {
 /* One element of the "predictions" array; the object around it is written piece by piece, so that memory stays bounded.
  */
 static int print_element(prediction *p, const float *probabilities, const float *logits) {
-    json_t *labels = json_array(), *raw = p->in->extras.logits ? json_array() : NULL;
+    json_t *labels = json_array(), *raw = logits ? json_array() : NULL;
     find_best(p, probabilities);
     for (int64_t k = 0; k < p->top; k++)
         json_array_append_new(labels, json_pack("{s:s, s:f}", "label", crs_encoder_label(p->encoder, p->best[k].class_),
@@ -101,6 +110,31 @@ static int print_element(prediction *p, const float *probabilities, const float 
     return failed ? EXIT_FAILED : EXIT_DONE;
 }
 
+static int all_finite(const float *values, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return 0;
+    return 1;
+}
+
+/* The answer to text i of the batch. Nobody is told a label that was chosen among numbers that are none. */
+static int answer(prediction *p, int i) {
+    const float *probabilities = p->probabilities + i * p->classes;
+    const float *logits = p->logits ? p->logits + i * p->outputs : NULL;
+    const int probable = all_finite(probabilities, p->classes);
+    if (!probable || (logits && !all_finite(logits, p->outputs))) {
+        crs_error error;
+        describe(&error, CRS_ERR_NOT_FINITE, p->places[i].file, p->places[i].line,
+                 "the weights are too large or not numbers: train again with a lower --learning-rate",
+                 "%s of this text is not finite", probable ? "a logit" : "a probability");
+        return fail(&error);
+    }
+    if (p->in->extras.json)
+        return print_element(p, probabilities, logits);
+    print_plain(p, probabilities);
+    return EXIT_DONE;
+}
+
 static int flush_batch(prediction *p) {
     crs_error error;
     int result = EXIT_DONE;
@@ -109,12 +143,8 @@ static int flush_batch(prediction *p) {
     if (ensemble_predict(&p->models, (const char *const *)p->texts, (size_t)p->count, p->probabilities, p->logits,
                          &error) != CRS_OK)
         result = fail(&error);
-    for (int i = 0; i < p->count && result == EXIT_DONE; i++, p->printed++) {
-        if (p->in->extras.json)
-            result = print_element(p, p->probabilities + i * p->classes, p->logits + i * p->outputs);
-        else
-            print_plain(p, p->probabilities + i * p->classes);
-    }
+    for (int i = 0; i < p->count && result == EXIT_DONE; i++, p->printed++)
+        result = answer(p, i);
     for (int i = 0; i < p->count; i++)
         free(p->texts[i]);
     p->count = 0;
@@ -123,6 +153,21 @@ static int flush_batch(prediction *p) {
     if (result == EXIT_DONE && ferror(stdout))
         return EXIT_FAILED; /* main says so */
     return result;
+}
+
+/* Keeps a copy of the row's text, and where it stands. 0: out of memory. */
+static int keep_text(prediction *p, const crs_row *row) {
+    const char *file = strcmp(row->file, "-") == 0 ? "standard input" : row->file;
+    const size_t name_size = strlen(file) + 1;
+    char *text = malloc(row->text_size + 1 + name_size);
+    if (!text)
+        return 0;
+    memcpy(text, row->text, row->text_size);
+    text[row->text_size] = '\0';
+    memcpy(text + row->text_size + 1, file, name_size);
+    p->texts[p->count] = text;
+    p->places[p->count++] = (place){text + row->text_size + 1, row->line};
+    return 1;
 }
 
 static int predict_all(prediction *p) {
@@ -137,15 +182,10 @@ static int predict_all(prediction *p) {
         }
         if (end)
             return flush_batch(p);
-        char **text = &p->texts[p->count];
-        *text = malloc(row.text_size + 1);
-        if (!*text) {
+        if (!keep_text(p, &row)) {
             fputs("carousel: out of memory for a text\n", stderr);
             return EXIT_FAILED;
         }
-        memcpy(*text, row.text, row.text_size);
-        (*text)[row.text_size] = '\0';
-        p->count++;
         if (p->count == p->batch) {
             int result = flush_batch(p);
             if (result != EXIT_DONE)
@@ -168,11 +208,15 @@ static int prepare(prediction *p, const char *path) {
     if (p->top > p->classes)
         p->top = p->classes;
     /* A pipe or a terminal may wait for each answer before it sends the next text. */
-    p->batch = strcmp(path, "-") == 0 && (isatty(STDIN_FILENO) || lseek(STDIN_FILENO, 0, SEEK_CUR) < 0) ? 1 : BATCH;
+    const int waits = strcmp(path, "-") == 0 && (isatty(STDIN_FILENO) || lseek(STDIN_FILENO, 0, SEEK_CUR) < 0);
+    const int64_t fitting = BATCH_VALUES / p->classes;
+    p->batch = waits ? 1 : fitting < BATCH ? (int)fitting : BATCH;
     p->probabilities = malloc((size_t)p->batch * (size_t)p->classes * sizeof(float));
-    p->logits = malloc((size_t)p->batch * (size_t)p->outputs * sizeof(float));
+    const int with_logits = p->in->extras.logits && p->in->extras.json;
+    if (with_logits)
+        p->logits = malloc((size_t)p->batch * (size_t)p->outputs * sizeof(float));
     p->best = malloc((size_t)p->top * sizeof *p->best);
-    if (!p->probabilities || !p->logits || !p->best) {
+    if (!p->probabilities || (with_logits && !p->logits) || !p->best) {
         fputs("carousel: out of memory for probabilities\n", stderr);
         return EXIT_FAILED;
     }

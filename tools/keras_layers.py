@@ -129,6 +129,17 @@ def need(config, name, wanted, words):
         raise NoCounterpart(f"{words} {config['name']!r} with {name}={config[name]!r}: Carousel has only {wanted!r}")
 
 
+# As in core/layer.h.
+MOST_UNITS, MOST_OUTPUTS = 65536, 1 << 20
+
+
+def units_of(kind, config, name):
+    most = MOST_OUTPUTS if kind == "Dense" else MOST_UNITS
+    if config[name] > most:
+        raise NoCounterpart(f"{kind} {config['name']!r} with {name}={config[name]}: Carousel has up to {most}")
+    return str(config[name])
+
+
 def activation_of(kind, config):
     activation = config["activation"]
     if activation not in ACTIVATIONS:
@@ -194,7 +205,7 @@ def recurrent_words(kind, config, both=False):
     activation = config["activation"]
     if activation not in (("tanh", "relu") if kind == "SimpleRNN" else ("tanh",)):
         raise NoCounterpart(f"{kind} {config['name']!r} with activation={activation!r} is not in Carousel")
-    words = [("bi" if both else "") + {"SimpleRNN": "rnn"}.get(kind, kind.lower()), str(config["units"])]
+    words = [("bi" if both else "") + {"SimpleRNN": "rnn"}.get(kind, kind.lower()), units_of(kind, config, "units")]
     words += ["before"] if kind == "GRU" and not config.get("reset_after", False) else []
     words += ["relu"] if activation == "relu" else []
     words += ["seq"] if config["return_sequences"] else []
@@ -243,7 +254,7 @@ def convolution_words(kind, config):
     name = "conv" if kind == "Conv1D" else "conv2d"
     return [
         name,
-        str(config["filters"]),
+        units_of(kind, config, "filters"),
         *window_words(kind, config),
         *activation_of(kind, config),
         *constraints_of(kind, config),
@@ -278,14 +289,14 @@ def global_words(kind, config):
 def embedding_words(kind, config):
     return [
         "embedding",
-        str(config["output_dim"]),
+        units_of(kind, config, "output_dim"),
         *([] if config.get("trainable", True) else ["frozen"]),
         *constraints_of(kind, config),
     ]
 
 
 def dense_words(kind, config):
-    return ["dense", str(config["units"]), *activation_of(kind, config), *constraints_of(kind, config)]
+    return ["dense", units_of(kind, config, "units"), *activation_of(kind, config), *constraints_of(kind, config)]
 
 
 def flatten_words(kind, config):

@@ -20,7 +20,8 @@ const command commands[] = {
      "Data|Text|Model|Training|Optimizer|Running", "output|overwrite|no-curves|json|quiet", run_train},
     {"eval", "MODEL DATA", "evaluate a trained classifier on labelled text",
      "Prints loss, accuracy, precision, recall and F1 of each class and their means, the area under the ROC curve "
-     "where there are two classes, and the confusion matrix. " DATA_FORMATS,
+     "where there are two classes, and the confusion matrix: of up to 20 classes, with --json of up to 1000 (else "
+     "null). " DATA_FORMATS,
      "carousel eval reviews.safetensors test.tsv", 2, 2, "Data|Running", "with|json|quiet", run_eval},
     {"predict", "MODEL [FILE]", "label new text",
      "Reads one text a line from FILE, or from standard input where FILE is - or left out, and prints for each its "

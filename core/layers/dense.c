@@ -62,7 +62,7 @@ static crs_status backward(const crs__run *run, const crs__layer *layer, const v
 }
 
 const crs__layer_type crs__layer_dense = {.kind = "dense",
-                                          .number = CRS__NUMBER_UNITS_OR_NOTHING,
+                                          .number = CRS__NUMBER_OUTPUTS,
                                           .options = options,
                                           .option_count = sizeof options / sizeof *options,
                                           .build = build,

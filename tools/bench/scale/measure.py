@@ -11,27 +11,28 @@ class CannotRun(Exception):
     pass
 
 
-def run(command):
+def run(command, answers=True):
     """The peak is that of the largest process; what this interpreter held when it forked is its least, some 15 MiB.
-    Pages of mapped files count as long as they are resident, though the system may drop them."""
+    Pages of mapped files count as long as they are resident, though the system may drop them. Standard output, unless
+    it is asked for as the JSON of an answer, goes to nowhere: writing it to a disk would be measured too."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as messages:
         begin = time.perf_counter()
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=messages)
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=messages,
+                                       stdout=output if answers else subprocess.DEVNULL)
         except OSError as error:
             raise CannotRun(f"{command[0]}: {error.strerror}") from error
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
+        messages.seek(0)
+        told = messages.read().decode(errors="replace").strip()
         if process.returncode != 0:
-            messages.seek(0)
-            told = messages.read().decode(errors="replace").strip()
             raise CannotRun(f"{' '.join(command)}: exit status {process.returncode}: {told[-500:]}")
         output.seek(0)
-        first = output.read(1)
-        answer = json.loads(first + output.read()) if first == b"{" else None
+        answer = json.load(output) if answers else None
     return {"clock": seconds, "processor": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss / 1024,
-            "answer": answer}
+            "answer": answer, "messages": told}
 
 
 def least(runs, *names):

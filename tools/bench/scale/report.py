@@ -94,8 +94,8 @@ def told_share(batches):
 def write_large(result, stream):
     print(f"\n## {result['rows']:,} rows from .bz2\n\n| | processor, s | clock, s | peak, MiB |\n|---|---:|---:|---:|",
           file=stream)
-    for name, one in (*result["decompression"].items(),
-                      ("Carousel, an epoch without a cache", result["first start, no cache"])):
+    epochs = {f"Carousel, an epoch {name}": one for name, one in result["epoch"].items()}
+    for name, one in (result["decompression"] | epochs).items():
         print(f"| {name} | {one['processor']:.2f} | {one['clock']:.2f} | {one['peak']:.0f} |", file=stream)
     print(f"\nWith the smallest network, `{large.SMALL_LINE}`, the batches take {told_share(result['batches'])} of an "
           "epoch by the clock.", file=stream)
@@ -148,25 +148,34 @@ def panel(sweep, results, what, label):
 def draw(results, path):
     drawn = {sweep: ones for sweep, ones in results["sweeps"].items() if len(ones) > 1}
     if not drawn or not shutil.which("gnuplot"):
-        print("report.py: no picture: there is nothing to draw, or no gnuplot", file=sys.stderr)
         return
     script = (f"set terminal svg size {420 * len(drawn)},1000 dynamic background 'white'\n"
               f"set multiplot layout 2,{len(drawn)}\nset logscale xy\nset format x '%.0s%c'\nset format y '%g'\n"
               "set grid linecolor '#dddddd'\nset border 3\nset tics nomirror out\nset key below\n")
     for what, label in (("processor", "seconds of the processor"), ("peak", "peak of resident memory, MiB")):
         script += "".join(panel(sweep, ones, what, label) for sweep, ones in drawn.items())
+    made = subprocess.run(["gnuplot"], input=(script + "unset multiplot\n").encode(), capture_output=True, check=False)
+    if made.returncode != 0:
+        told = " ".join(made.stderr.decode(errors="replace").split())
+        print(f"scale.py: no picture: gnuplot: exit status {made.returncode}: {told[-300:]}", file=sys.stderr)
+        return
     with open(path, "wb") as picture:
-        subprocess.run(["gnuplot"], input=(script + "unset multiplot\n").encode(), stdout=picture, check=True)
+        picture.write(made.stdout)
 
 
 def write(results, options):
+    """Tables and figures, of what there is by now."""
     if not options.out:
-        write_tables(results, options, sys.stdout)
         return
     with open(options.out, "w", encoding="utf-8") as stream:
         write_tables(results, options, stream)
-    stem = os.path.splitext(options.out)[0]
-    with open(stem + ".json", "w", encoding="utf-8") as stream:
+    with open(os.path.splitext(options.out)[0] + ".json", "w", encoding="utf-8") as stream:
         json.dump(results, stream, indent=1)
         stream.write("\n")
-    draw(results, stem + ".svg")
+
+
+def finish(results, options):
+    if options.out:
+        draw(results, os.path.splitext(options.out)[0] + ".svg")
+    else:
+        write_tables(results, options, sys.stdout)

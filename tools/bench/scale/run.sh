@@ -4,7 +4,8 @@
 #
 #     tools/bench/scale/run.sh [OPTION of scale.py...]        e.g. --quick, or --only classes
 #
-# BENCH_BUILD names the build folder (build/bench). The texts need 4 GB there, which are given back at the end.
+# BENCH_BUILD names the build folder (build/bench). The texts need 4 GB there, which are given back at the end,
+# also after a failure.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 

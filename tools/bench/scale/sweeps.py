@@ -5,7 +5,7 @@ import os
 import shutil
 
 import texts
-from measure import least, run
+from measure import CannotRun, least, run
 
 LINE = "embedding 16 | lstm 16 | dense"
 BATCH = 128
@@ -52,16 +52,25 @@ class Case:
     def reading(self):
         return self.read()
 
-    def from_the_cache(self):
-        return self.read(cache=self.cache)
+    def from_the_cache(self, what="read"):
+        one = self.read(what, cache=self.cache)
+        if not one["answer"]["cached"]:
+            raise CannotRun(f"{self.text} was read, though a cache of it was made")
+        return one
 
     def train(self, line, **more):
         return run([self.options.carousel, "train", self.text, "--output", self.model, "--overwrite", "--json",
                     "--no-curves", "--model", line, "--epochs", "1", "--validation", "0",
                     *self.flags(**more)])
 
+    def train_from_the_cache(self, line):
+        one = self.train(line, cache=self.cache)
+        if "taken from the cache" not in one["messages"]:
+            raise CannotRun(f"{self.text} was read for training, though a cache of it was made")
+        return one
+
     def training(self):
-        return self.train(LINE, cache=self.cache)
+        return self.train_from_the_cache(LINE)
 
     def evaluating(self):
         return run([self.options.carousel, "eval", self.model, self.text, "--json", "--format", "fasttext",
@@ -69,11 +78,11 @@ class Case:
 
     def predicting(self):
         return run([self.options.carousel, "predict", self.model, self.text, "--format", "fasttext", "--threads",
-                    str(self.options.threads)])
+                    str(self.options.threads)], answers=False)
 
     def share_of_batches(self, trainings):
         """Seconds by the clock: an epoch's batches made by themselves, and the epoch with its steps."""
-        made = [self.read("batches", cache=self.cache)["answer"]["making"]["clock"] for _ in trainings]
+        made = [self.from_the_cache("batches")["answer"]["making"]["clock"] for _ in trainings]
         return {"making": min(made), "epoch": min(one["answer"]["history"][0]["seconds"] for one in trainings)}
 
     def measure(self):
@@ -91,16 +100,9 @@ class Case:
         return {"facts": facts, "stages": stages, "batches": batches}
 
 
-def measure(options, report):
-    results = {}
-    for sweep, (sizes, quick_sizes, _) in SWEEPS.items():
-        if options.only and sweep not in options.only:
-            continue
-        results[sweep] = []
-        for size in quick_sizes if options.quick else sizes:
-            if size > options.most:
-                continue
-            case = Case(sweep, size, options)
-            results[sweep].append({"size": size} | case.measure())
-            report(sweep, results[sweep][-1])
-    return results
+def measure(sweep, options):
+    """A size after the other."""
+    sizes, quick_sizes, _ = SWEEPS[sweep]
+    for size in quick_sizes if options.quick else sizes:
+        if size <= options.most:
+            yield {"size": size} | Case(sweep, size, options).measure()

@@ -1,11 +1,25 @@
-"""The texts that are measured, written by generate_reviews. Large ones are made in pieces at once: a row follows from
-its number, and .bz2 files that stand one behind the other are one."""
+"""The texts that are measured, written by generate_reviews and, for the largest, compressed in pieces at once, since
+.bz2 files that stand one behind the other are one. They lie in a folder of their own, which is removed with them."""
 
 import os
 import shutil
 import subprocess
 
 from measure import CannotRun
+
+
+# In a folder that was made here: no other is written to, or removed.
+MARK = "made-by-scale.py"
+
+
+def open_folder(path):
+    mark = os.path.join(path, MARK)
+    if not os.path.exists(path):
+        os.makedirs(path)
+        with open(mark, "x", encoding="utf-8"):
+            pass
+    elif not os.path.exists(mark):
+        raise CannotRun(f"{path} is there, and was not made by scale.py: move it away, or give another --folder")
 
 
 def options_of(settings):
@@ -45,6 +59,6 @@ def compress(path, threads):
             running.append((piece, subprocess.Popen(["bash", "-c", script, "bash", path, str(begin + 1),
                                                      str(end - begin), piece])))
             begin = end
-    if any(process.wait() != 0 for _, process in running):
+    if any([process.wait() for _, process in running]):  # a list: all are waited for
         raise CannotRun(f"compressing {path} failed")
     join([piece for piece, _ in running], path + ".bz2")
