@@ -43,14 +43,14 @@ TEST_F(Cuda, SaysHowManyDevicesThereAre) {
 
 TEST_F(Cuda, TakesTheVariantAndThePrecisionAskedFor) {
     for (const char *variant : {"steps", "persistent"}) {
-        const crs_device_options options = {-1, 0, variant, CRS_FLOAT32};
+        const crs_device_options options = {-1, 0, variant, CRS_FLOAT32, CRS_GRAPHS_AUTO};
         crs_backend *backend = nullptr;
         ASSERT_EQ(crs_backend_open("cuda", &options, &backend, nullptr), CRS_OK);
         EXPECT_TRUE(has(crs_backend_describe(backend), std::string("lstm=") + variant));
         EXPECT_TRUE(has(crs_backend_describe(backend), "float32"));
         crs_backend_close(backend);
     }
-    const crs_device_options coarse = {-1, 0, nullptr, CRS_TF32};
+    const crs_device_options coarse = {-1, 0, nullptr, CRS_TF32, CRS_GRAPHS_AUTO};
     crs_backend *backend = nullptr;
     crs_error error = {};
     const crs_status status = crs_backend_open("cuda", &coarse, &backend, &error);
@@ -65,7 +65,7 @@ TEST_F(Cuda, TakesTheVariantAndThePrecisionAskedFor) {
 
 /* A layer that is too wide for a forced variant is an error, told with the numbers. */
 TEST_F(Cuda, NeverFallsBackFromAForcedVariant) {
-    const crs_device_options options = {-1, 0, "persistent", CRS_FLOAT32};
+    const crs_device_options options = {-1, 0, "persistent", CRS_FLOAT32, CRS_GRAPHS_AUTO};
     crs_backend *opened = nullptr;
     ASSERT_EQ(crs_backend_open("cuda", &options, &opened, nullptr), CRS_OK);
     const crs::BackendHandle backend(opened);
