@@ -157,9 +157,19 @@ TEST_F(Cuda, SeveralBackendsTakeTurns) {
 
 /* ---- the command ---- */
 
+/* What stands in a safetensors file behind its header, in which the settings differ. */
+std::string weights_in(const std::string &path) {
+    const std::string content = read_file(path);
+    uint64_t header = content.size();
+    if (content.size() > sizeof header)
+        memcpy(&header, content.data(), sizeof header);
+    return header < content.size() - sizeof header ? content.substr(sizeof header + header) : "no weights in " + path;
+}
+
 TEST_F(Cuda, TrainsEvaluatesAndPredictsByCommand) {
     const Folder folder;
-    const std::string model = folder / "m.safetensors", again = folder / "again.safetensors";
+    const std::string model = folder / "m.safetensors", again = folder / "again.safetensors",
+                      unrecorded = folder / "unrecorded.safetensors";
     const std::vector<std::string> arguments = {"train",
                                                 phrases,
                                                 "--backend",
@@ -178,13 +188,16 @@ TEST_F(Cuda, TrainsEvaluatesAndPredictsByCommand) {
                                                 "embedding 8 | "
                                                 "lstm 8 | dense",
                                                 "-o"};
-    for (const std::string &output : {model, again}) {
+    for (const std::string &output : {model, again, unrecorded}) {
         std::vector<std::string> words = arguments;
         words.push_back(output);
+        if (output == unrecorded)
+            words.insert(words.end(), {"--graphs", "off"});
         const Result trained = carousel(words);
         ASSERT_EQ(trained.status, 0) << trained.err;
     }
     EXPECT_EQ(read_file(model), read_file(again)) << "the same call gives the same bits";
+    EXPECT_EQ(weights_in(model), weights_in(unrecorded)) << "with graphs and without";
     const Result here = carousel({"predict", model, phrases_test, "--backend", "cuda", "--quiet"});
     const Result there = carousel({"predict", model, phrases_test, "--backend", "cpu", "--quiet"});
     ASSERT_EQ(here.status, 0) << here.err;
