@@ -23,10 +23,12 @@ bool says(const crs::BackendHandle &backend, const char *what) {
     return strstr(crs_backend_describe(backend.get()), what) != nullptr;
 }
 
-void skip_without_device() {
-    for (const crs::Backend &backend : crs::backends_for("add"))
+const crs::Backend &cuda() {
+    static const std::vector<crs::Backend> all = crs::backends_for("add");
+    for (const crs::Backend &backend : all)
         if (backend.name == "cuda")
-            CRS_SKIP_WITHOUT_DEVICE(crs::Device(backend, 1));
+            return backend;
+    throw std::logic_error("no backend under test is called cuda");
 }
 
 /* ---- whole networks ---- */
@@ -52,6 +54,7 @@ const Network networks[] = {
      nullptr},
     {"onehot", "onehot | conv 5 3 same relu l2=0.01 | lstm 4 | dense", nullptr},
     {"frozen", "embedding 4 frozen | lstm 4 | dense", nullptr},
+    {"flatten", "embedding 4 | avgpool 3 same stride=2 | flatten | dense", nullptr},
 };
 
 void PrintTo(const Network &network, std::ostream *out) {
@@ -70,7 +73,9 @@ bool operator==(const crs_step_state &a, const crs_step_state &b) {
 }
 
 crs_training training_of_everything(int64_t steps) {
+    static const double class_weight[] = {1, 0.5, 2};
     crs_training training = crs::training_of(CRS_ADAM, 0.01);
+    training.class_weight = class_weight;
     training.clip_norm = 0.5;
     training.schedule.kind = CRS_COSINE;
     training.schedule.warmup = 3;
@@ -100,7 +105,8 @@ Course train(const crs::BackendHandle &backend, const char *line) {
         return course;
     uint64_t seed = 1;
     for (const Shape &shape : shapes) {
-        const crs::RandomBatch batch(shape.T, shape.B, task, shape.padding, seed++);
+        const int64_t T = crs_model_needs_full_length(model.get(), 0) ? task.length : shape.T;
+        const crs::RandomBatch batch(T, shape.B, task, shape.padding, seed++);
         const crs_batch input = batch.get();
         crs_step_state state;
         std::vector<float> probabilities(static_cast<size_t>(3 * shape.B));
@@ -138,7 +144,7 @@ void expect_equal(const Course &recorded, const Course &plain) {
 class CudaGraphs : public testing::TestWithParam<Network> {
   protected:
     void SetUp() override {
-        skip_without_device();
+        CRS_SKIP_WITHOUT_DEVICE(crs::Device(cuda(), 1));
     }
 };
 
@@ -247,7 +253,7 @@ TEST_F(CudaGraphsOfModels, OfTwoModelsAreKeptApart) {
 class CudaRepeat : public testing::Test {
   protected:
     void SetUp() override {
-        skip_without_device();
+        CRS_SKIP_WITHOUT_DEVICE(crs::Device(cuda(), 1));
         open(CRS_GRAPHS_AUTO);
     }
     void TearDown() override {
