@@ -110,6 +110,8 @@ static const crs_setting settings[] = {
          0),
     CHOICE("precision", precision, "float32", "float32|tf32",
            "of products on a GPU: IEEE single precision, or the faster and coarser TF32", 0),
+    CHOICE("graphs", graphs, "auto", "auto|off",
+           "a GPU's training step as one launch, recorded once for each shape of a batch; the results are the same", 0),
     INTEGER("threads", threads, "0", 0, 1024, "N", "CPU threads; 0: all", 0),
     TEXT("cache", cache, "", "DIR",
          "keep the encoded data in this folder: the next start with the same data and settings does not read the text",
@@ -304,7 +306,8 @@ crs_device_options crs_config_device(const crs_config *config) {
     return (crs_device_options){.index = -1,
                                 .threads = (int)config->threads,
                                 .lstm = config->lstm,
-                                .precision = (crs_precision)config->precision};
+                                .precision = (crs_precision)config->precision,
+                                .graphs = (crs_graphs)config->graphs};
 }
 
 /* A field that was set directly may hold what crs_config_set would have refused. */

@@ -19,7 +19,7 @@ extern const crs_ops cuda_ops;
 struct crs_backend {
     const crs_ops *ops;
     crs_device *device;
-    char description[320];
+    char noted[320]; /* the description with why this one was chosen; "": it was asked for */
 };
 
 /* In order of preference. ops NULL: known, but not in this build. */
@@ -58,6 +58,7 @@ static const char *empty_slot(const crs_ops *ops) {
     CHECK_FIELD(upload)
     CHECK_FIELD(download)
     CHECK_FIELD(sync)
+    CHECK_FIELD(repeat)
     CRS_RESERVE_SLOTS(CHECK_SLOT)
     CRS_COMPUTE_SLOTS(CHECK_SLOT)
 #undef CHECK_SLOT
@@ -86,8 +87,8 @@ crs_status crs__backend_open_ops(const crs_ops *ops, const crs_device_options *o
         return crs__fail(error, status, "backend \"%s\": %s", status == CRS_ERR_NO_DEVICE ? USE_ANOTHER : NULL,
                          ops->name, why[0] ? why : crs_status_text(status));
     }
-    snprintf(opened->description, sizeof opened->description, note ? "%s (%s)" : "%s", ops->describe(opened->device),
-             note);
+    if (note)
+        snprintf(opened->noted, sizeof opened->noted, "%s (%s)", ops->describe(opened->device), note);
     *backend = opened;
     return CRS_OK;
 }
@@ -159,7 +160,7 @@ crs_device *crs_backend_device(const crs_backend *backend) {
 }
 
 const char *crs_backend_describe(const crs_backend *backend) {
-    return backend->description;
+    return backend->noted[0] ? backend->noted : backend->ops->describe(backend->device);
 }
 
 const char *crs_backend_failure(const crs_backend *backend, crs_status status) {

@@ -148,39 +148,50 @@ static crs_status bound(crs_model *model) {
     return CRS_OK;
 }
 
-crs_status crs_model_gradient(crs_model *model, const crs_batch *batch, int hold) {
-    if (!model->gradients || !batch->labels || batch->T < 1 || batch->B < 1 || batch->T > model->training_T ||
-        batch->B > model->training_B)
-        return CRS_ERR_ARGUMENT;
-    /* Prepared, but a prediction that ran out of memory may have given the room up since. */
-    CRS_TRY(crs__model_make_room(model, batch->T, batch->B, NULL));
+/* How much of a step is wanted. */
+typedef enum pass_extent {
+    GRADIENT,      /* of the running step, which goes on */
+    NEXT_GRADIENT, /* of a step that begins here */
+    WHOLE_STEP     /* with the update of the weights */
+} pass_extent;
+
+/* A pass over one batch. What it queues depends on nothing but the fields of `key`, since all else is the model's: its
+ * memory, and settings that do not change before crs_model_prepare has freed some of that. */
+typedef struct pass {
+    struct {
+        const crs_model *model;
+        int64_t T, B, extent, has_start, has_len;
+    } key;
+    crs_model *model;
     crs__run run;
     int32_t *labels;
+} pass;
+
+static crs_status queue_gradient(const pass *p) {
+    crs_model *model = p->model;
     void *outputs[CRS__LAYERS_MAX] = {NULL};
-    CRS_TRY(begin(model, batch, 1, &run, &labels));
-    if (!hold) {
+    if (p->key.extent != GRADIENT) {
         crs_schedule schedule = model->training.schedule;
         schedule.state = model->state;
         CRS_TRY(model->ops->schedule(model->device, &schedule));
     }
     CRS_TRY(model->ops->fill(model->device, model->gradients, 0, (size_t)model->trainable * model->ops->real_size));
-    CRS_TRY(walk_forward(model, &run, outputs));
-    const crs_loss loss = {.B = batch->B,
+    CRS_TRY(walk_forward(model, &p->run, outputs));
+    const crs_loss loss = {.B = p->key.B,
                            .C = model->outputs,
                            .kind = model->loss,
                            .label_smoothing = model->task.label_smoothing,
                            .logits = outputs[model->layer_count - 1],
-                           .labels = labels,
+                           .labels = p->labels,
                            .class_weight = model->class_weight,
                            .dlogits = model->dy[0],
                            .state = model->state};
     CRS_TRY(model->ops->loss(model->device, &loss));
-    CRS_TRY(walk_backward(model, &run, outputs));
-    return penalise(model, batch->B);
+    CRS_TRY(walk_backward(model, &p->run, outputs));
+    return penalise(model, p->key.B);
 }
 
-crs_status crs_model_step(crs_model *model, const crs_batch *batch) {
-    CRS_TRY(crs_model_gradient(model, batch, 0));
+static crs_status queue_update(crs_model *model) {
     const crs_norm norm = {
         .n = model->trainable, .g = model->gradients, .max_norm = model->training.clip_norm, .state = model->state};
     CRS_TRY(model->ops->norm(model->device, &norm));
@@ -193,6 +204,39 @@ crs_status crs_model_step(crs_model *model, const crs_batch *batch) {
     optimizer.v = model->v;
     CRS_TRY(model->ops->optimizer(model->device, &optimizer));
     return bound(model);
+}
+
+static crs_status queue_pass(void *work) {
+    const pass *p = work;
+    CRS_TRY(queue_gradient(p));
+    return p->key.extent == WHOLE_STEP ? queue_update(p->model) : CRS_OK;
+}
+
+/* The batch is uploaded here, outside of what the device may record. */
+static crs_status run_pass(crs_model *model, const crs_batch *batch, pass_extent extent) {
+    if (!model->gradients || !batch->labels || batch->T < 1 || batch->B < 1 || batch->T > model->training_T ||
+        batch->B > model->training_B)
+        return CRS_ERR_ARGUMENT;
+    /* Prepared, but a prediction that ran out of memory may have given the room up since. */
+    CRS_TRY(crs__model_make_room(model, batch->T, batch->B, NULL));
+    pass p = {.key = {.model = model,
+                      .T = batch->T,
+                      .B = batch->B,
+                      .extent = extent,
+                      .has_start = batch->start != NULL,
+                      .has_len = batch->len != NULL},
+              .model = model};
+    _Static_assert(sizeof p.key <= CRS_REPEAT_KEY, "a longer key than devices take");
+    CRS_TRY(begin(model, batch, 1, &p.run, &p.labels));
+    return model->ops->repeat(model->device, &p.key, sizeof p.key, queue_pass, &p);
+}
+
+crs_status crs_model_gradient(crs_model *model, const crs_batch *batch, int hold) {
+    return run_pass(model, batch, hold ? GRADIENT : NEXT_GRADIENT);
+}
+
+crs_status crs_model_step(crs_model *model, const crs_batch *batch) {
+    return run_pass(model, batch, WHOLE_STEP);
 }
 
 crs_status crs_model_state(crs_model *model, int reset, crs_step_state *state) {

@@ -1,5 +1,6 @@
 /* The CUDA device: how it is found and opened, and the table of operations that the rest of the library sees. */
 #include "memory.cuh"
+#include "repeat.cuh"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,17 +107,24 @@ static crs_status check_precision(const cudaDeviceProp &properties, crs_precisio
     return CRS_ERR_UNSUPPORTED;
 }
 
-/* Stream, cuBLAS and staging. What was made stands in the device also on failure, for device_close. */
-static crs_status make_handles(crs_device *device, const cudaDeviceProp &properties, crs_precision precision) {
+/* Stream, cuBLAS, staging and recordings. What was made stands in the device also on failure, for device_close. */
+static crs_status make_handles(crs_device *device, const cudaDeviceProp &properties,
+                               const crs_device_options *options) {
     const size_t workspace = blas_workspace_size(properties);
     CUDA_TRY(device, cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking));
     CRS_TRY(cuda_memory_alloc(device, workspace, &device->blas_workspace));
     CUDA_BLAS_TRY(device, cublasCreate(&device->blas));
     CUDA_BLAS_TRY(device, cublasSetStream(device->blas, device->stream));
     CUDA_BLAS_TRY(device, cublasSetWorkspace(device->blas, device->blas_workspace, workspace));
-    CUDA_BLAS_TRY(device, cublasSetMathMode(device->blas,
-                                            precision == CRS_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH));
-    return cuda_staging_create(device);
+    CUDA_BLAS_TRY(device, cublasSetMathMode(device->blas, options->precision == CRS_TF32 ? CUBLAS_TF32_TENSOR_OP_MATH
+                                                                                         : CUBLAS_DEFAULT_MATH));
+    CRS_TRY(cuda_staging_create(device));
+    return options->graphs == CRS_GRAPHS_OFF ? CRS_OK : cuda_recordings_create(device);
+}
+
+void cuda_describe_graphs(crs_device *device, const char *how, const char *why) {
+    snprintf(device->description + device->described, sizeof device->description - device->described,
+             ", graphs=%s%.180s", how, why);
 }
 
 static crs_status describe(crs_device *device, const cudaDeviceProp &properties, crs_precision precision) {
@@ -128,6 +136,8 @@ static crs_status describe(crs_device *device, const cudaDeviceProp &properties,
              properties.name, properties.major, properties.minor, (double)properties.totalGlobalMem / 1073741824.0,
              runtime / 1000, runtime % 1000 / 10, blas, precision == CRS_TF32 ? "TF32" : "float32",
              variants[(int)device->lstm].name);
+    device->described = strlen(device->description);
+    cuda_describe_graphs(device, device->recordings ? "auto" : "off", "");
     return CRS_OK;
 }
 
@@ -139,6 +149,7 @@ static void device_close(crs_device *device) {
         cudaStreamSynchronize(device->stream);
     if (device->blas)
         cublasDestroy(device->blas);
+    cuda_recordings_free(device);
     cuda_staging_free(device);
     cuda_memory_free(device, device->scratch);
     cuda_memory_free(device, device->blas_workspace);
@@ -163,7 +174,7 @@ static crs_status device_open(const crs_device_options *options, crs_device **de
     opened->index = index;
     opened->multiprocessors = properties.multiProcessorCount;
     opened->lstm = lstm;
-    crs_status status = make_handles(opened, properties, options->precision);
+    crs_status status = make_handles(opened, properties, options);
     if (status == CRS_OK)
         status = describe(opened, properties, options->precision);
     if (status != CRS_OK) {
@@ -214,6 +225,7 @@ const crs_ops cuda_ops = {"cuda",
                           on_device<cuda_memory_upload>,
                           on_device<cuda_memory_download>,
                           on_device<device_sync>,
+                          on_device<cuda_repeat>,
 #define CUDA_RESERVE_ENTRY(slot, args) cuda_##slot,
                           CRS_RESERVE_SLOTS(CUDA_RESERVE_ENTRY)
 #undef CUDA_RESERVE_ENTRY

@@ -12,7 +12,8 @@
 
 enum class lstm_variant { automatic, steps, persistent };
 
-struct cuda_staging; /* pinned memory that uploads pass through: backend memory, memory.cu */
+struct cuda_staging;    /* pinned memory that uploads pass through: memory.cu */
+struct cuda_recordings; /* graphs of work that comes back: repeat.cu */
 
 struct crs_device {
     int index;
@@ -23,9 +24,11 @@ struct crs_device {
     cuda_staging *staging;
     void *scratch; /* grow-only, see cuda_scratch */
     size_t scratch_size;
+    cuda_recordings *recordings; /* NULL: nothing is recorded, as it was asked for */
     lstm_variant lstm;
     mutable char explanation[256]; /* of the last failure */
-    char description[320];
+    char description[448];
+    size_t described; /* bytes of it that come before what is said of graphs */
 };
 
 #define CUDA_DECLARE(slot, args) crs_status cuda_##slot(crs_device *device, const args *a);
@@ -39,6 +42,9 @@ CRS_RESERVE_SLOTS(CUDA_DECLARE)
  * on. `what`: the call, as written. */
 crs_status cuda_failed(const crs_device *device, cudaError_t error, const char *what);
 crs_status cuda_blas_failed(const crs_device *device, cublasStatus_t error, const char *what);
+
+/* What the device's description says of graphs: `how` and `why`, one after the other. */
+void cuda_describe_graphs(crs_device *device, const char *how, const char *why);
 
 /* Return from the calling function where the call failed. */
 #define CUDA_TRY(device, call)                                                                                         \

@@ -8,6 +8,8 @@
  * caller's memory. */
 #include "memory.cuh"
 
+#include "repeat.cuh"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +73,7 @@ crs_status cuda_memory_alloc(crs_device *device, size_t bytes, void **memory) {
 void cuda_memory_free(crs_device *device, void *memory) {
     if (!memory)
         return;
+    cuda_recordings_forget(device);
     cudaSetDevice(device->index);
     cudaFree(memory);
 }
@@ -99,6 +102,11 @@ static crs_status change_blocks(crs_device *device) {
 
 crs_status cuda_memory_upload(crs_device *device, void *to, const void *from_host, size_t bytes) {
     cuda_staging *staging = device->staging;
+    if (cuda_is_recording(device)) {
+        /* A replay would fetch whatever stands in the pinned memory then. */
+        snprintf(device->explanation, sizeof device->explanation, "an upload cannot be recorded");
+        return CRS_ERR_UNSUPPORTED;
+    }
     for (size_t done = 0; done < bytes;) {
         if (staging->used == BLOCK)
             CRS_TRY(change_blocks(device));
@@ -131,6 +139,7 @@ crs_status cuda_scratch(crs_device *device, size_t bytes, void **memory) {
     if (bytes > device->scratch_size || !device->scratch) {
         /* Kernels may still use the old one. That happens only until the largest is reached. */
         CUDA_TRY(device, cudaStreamSynchronize(device->stream));
+        cuda_recordings_forget(device);
         cudaFree(device->scratch);
         device->scratch = NULL;
         device->scratch_size = 0;

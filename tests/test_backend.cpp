@@ -31,7 +31,7 @@ TEST_P(Backends, FillsEverySlot) {
     CRS_RESERVE_SLOTS(CRS_EXPECT_SLOT)
 #undef CRS_EXPECT_SLOT
     EXPECT_TRUE(ops.open && ops.close && ops.describe && ops.explain && ops.alloc && ops.free);
-    EXPECT_TRUE(ops.fill && ops.copy && ops.upload && ops.download && ops.sync);
+    EXPECT_TRUE(ops.fill && ops.copy && ops.upload && ops.download && ops.sync && ops.repeat);
 }
 
 TEST_P(Backends, DescribesItselfInOneLine) {
@@ -109,9 +109,61 @@ TEST_P(Backends, SaysWhenMemoryIsOut) {
     }
 }
 
+/* ---- work that comes back ---- */
+
+struct Copying {
+    const crs_ops *ops;
+    crs_device *device;
+    void *to;
+    const void *from;
+    size_t size;
+    int calls;
+    crs_status status;
+};
+
+crs_status queue_copy(void *work) {
+    Copying *copying = static_cast<Copying *>(work);
+    copying->calls++;
+    if (copying->status != CRS_OK)
+        return copying->status;
+    return copying->ops->copy(copying->device, copying->to, copying->from, copying->size);
+}
+
+/* However often it comes, it reads what is there then. */
+TEST_P(Backends, RepeatsWorkOnWhatIsThereThen) {
+    const size_t size = 64;
+    void *memory = nullptr;
+    ASSERT_EQ(ops.alloc(device.handle(), 2 * size, &memory), CRS_OK);
+    char *const from = static_cast<char *>(memory), *const to = from + size;
+    Copying copying = {&ops, device.handle(), to, from, size, 0, CRS_OK};
+    for (int round = 1; round <= 5; round++) {
+        std::vector<unsigned char> want(size, static_cast<unsigned char>(round)), got(size);
+        ASSERT_EQ(ops.upload(device.handle(), from, want.data(), size), CRS_OK);
+        ASSERT_EQ(ops.repeat(device.handle(), "copy", 4, queue_copy, &copying), CRS_OK);
+        ASSERT_EQ(ops.download(device.handle(), got.data(), to, size), CRS_OK);
+        EXPECT_EQ(got, want) << round;
+    }
+    EXPECT_GT(copying.calls, 0);
+    ops.free(device.handle(), memory);
+}
+
+TEST_P(Backends, RepeatReturnsWhatTheWorkDoes) {
+    Copying failing = {nullptr, nullptr, nullptr, nullptr, 0, 0, CRS_ERR_UNSUPPORTED};
+    for (int round = 0; round < 3; round++)
+        EXPECT_EQ(ops.repeat(device.handle(), "fails", 5, queue_copy, &failing), CRS_ERR_UNSUPPORTED);
+    EXPECT_EQ(failing.calls, 3);
+    const char longest[CRS_REPEAT_KEY + 1] = {};
+    failing.status = CRS_OK;
+    failing.ops = &ops;
+    failing.device = device.handle();
+    EXPECT_EQ(ops.repeat(device.handle(), longest, CRS_REPEAT_KEY + 1, queue_copy, &failing), CRS_ERR_ARGUMENT);
+    EXPECT_EQ(failing.calls, 3);
+    EXPECT_EQ(ops.repeat(device.handle(), longest, CRS_REPEAT_KEY, queue_copy, &failing), CRS_OK);
+}
+
 /* What the CPU says about itself with a variant, or why it does not open. */
 static std::string opened_with(const crs_ops &ops, const char *variant) {
-    const Device device({"", &ops, {-1, 1, variant, CRS_FLOAT32}, {}}, 1);
+    const Device device({"", &ops, {-1, 1, variant, CRS_FLOAT32, CRS_GRAPHS_AUTO}, {}}, 1);
     return device.status() == CRS_OK ? ops.describe(device.handle()) : device.opened().why();
 }
 

@@ -43,14 +43,14 @@ TEST_F(Cuda, SaysHowManyDevicesThereAre) {
 
 TEST_F(Cuda, TakesTheVariantAndThePrecisionAskedFor) {
     for (const char *variant : {"steps", "persistent"}) {
-        const crs_device_options options = {-1, 0, variant, CRS_FLOAT32};
+        const crs_device_options options = {-1, 0, variant, CRS_FLOAT32, CRS_GRAPHS_AUTO};
         crs_backend *backend = nullptr;
         ASSERT_EQ(crs_backend_open("cuda", &options, &backend, nullptr), CRS_OK);
         EXPECT_TRUE(has(crs_backend_describe(backend), std::string("lstm=") + variant));
         EXPECT_TRUE(has(crs_backend_describe(backend), "float32"));
         crs_backend_close(backend);
     }
-    const crs_device_options coarse = {-1, 0, nullptr, CRS_TF32};
+    const crs_device_options coarse = {-1, 0, nullptr, CRS_TF32, CRS_GRAPHS_AUTO};
     crs_backend *backend = nullptr;
     crs_error error = {};
     const crs_status status = crs_backend_open("cuda", &coarse, &backend, &error);
@@ -65,7 +65,7 @@ TEST_F(Cuda, TakesTheVariantAndThePrecisionAskedFor) {
 
 /* A layer that is too wide for a forced variant is an error, told with the numbers. */
 TEST_F(Cuda, NeverFallsBackFromAForcedVariant) {
-    const crs_device_options options = {-1, 0, "persistent", CRS_FLOAT32};
+    const crs_device_options options = {-1, 0, "persistent", CRS_FLOAT32, CRS_GRAPHS_AUTO};
     crs_backend *opened = nullptr;
     ASSERT_EQ(crs_backend_open("cuda", &options, &opened, nullptr), CRS_OK);
     const crs::BackendHandle backend(opened);
@@ -157,9 +157,19 @@ TEST_F(Cuda, SeveralBackendsTakeTurns) {
 
 /* ---- the command ---- */
 
+/* What stands in a safetensors file behind its header, in which the settings differ. */
+std::string weights_in(const std::string &path) {
+    const std::string content = read_file(path);
+    uint64_t header = content.size();
+    if (content.size() > sizeof header)
+        memcpy(&header, content.data(), sizeof header);
+    return header < content.size() - sizeof header ? content.substr(sizeof header + header) : "no weights in " + path;
+}
+
 TEST_F(Cuda, TrainsEvaluatesAndPredictsByCommand) {
     const Folder folder;
-    const std::string model = folder / "m.safetensors", again = folder / "again.safetensors";
+    const std::string model = folder / "m.safetensors", again = folder / "again.safetensors",
+                      unrecorded = folder / "unrecorded.safetensors";
     const std::vector<std::string> arguments = {"train",
                                                 phrases,
                                                 "--backend",
@@ -178,13 +188,16 @@ TEST_F(Cuda, TrainsEvaluatesAndPredictsByCommand) {
                                                 "embedding 8 | "
                                                 "lstm 8 | dense",
                                                 "-o"};
-    for (const std::string &output : {model, again}) {
+    for (const std::string &output : {model, again, unrecorded}) {
         std::vector<std::string> words = arguments;
         words.push_back(output);
+        if (output == unrecorded)
+            words.insert(words.end(), {"--graphs", "off"});
         const Result trained = carousel(words);
         ASSERT_EQ(trained.status, 0) << trained.err;
     }
     EXPECT_EQ(read_file(model), read_file(again)) << "the same call gives the same bits";
+    EXPECT_EQ(weights_in(model), weights_in(unrecorded)) << "with graphs and without";
     const Result here = carousel({"predict", model, phrases_test, "--backend", "cuda", "--quiet"});
     const Result there = carousel({"predict", model, phrases_test, "--backend", "cpu", "--quiet"});
     ASSERT_EQ(here.status, 0) << here.err;

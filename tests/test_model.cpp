@@ -781,7 +781,8 @@ TEST(Registry, OpensByName) {
         EXPECT_NE(std::string(error.mend).find("cpu-double"), std::string::npos);
         EXPECT_EQ(backend, nullptr);
     }
-    const crs_device_options negative = {-1, -1, nullptr, CRS_FLOAT32}, coarse = {-1, 1, nullptr, CRS_TF32};
+    const crs_device_options negative = {-1, -1, nullptr, CRS_FLOAT32, CRS_GRAPHS_AUTO},
+                             coarse = {-1, 1, nullptr, CRS_TF32, CRS_GRAPHS_AUTO};
     EXPECT_EQ(crs_backend_open("cpu", &negative, &backend, &error), CRS_ERR_CONFIG);
     EXPECT_EQ(crs_backend_open("cpu", &coarse, &backend, &error), CRS_ERR_UNSUPPORTED);
     EXPECT_EQ(crs_backend_ops(crs::open_backend("cpu-double").get())->real_size, sizeof(double));
@@ -806,7 +807,7 @@ TEST(Registry, SaysWhyTheCpuIsUsed) {
 }
 
 TEST(Registry, RefusesATableWithAnEmptySlot) {
-    const crs_device_options options = {-1, 1, nullptr, CRS_FLOAT32};
+    const crs_device_options options = {-1, 1, nullptr, CRS_FLOAT32, CRS_GRAPHS_AUTO};
     crs_backend *backend = nullptr;
     crs_error error = {};
 #define CRS_TRY_EMPTY(slot, args)                                                                                      \

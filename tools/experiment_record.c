@@ -121,10 +121,10 @@ static crs_status add_content(experiment *e, json_t *files, const char *role, co
     return CRS_OK;
 }
 
-/* Not on the number of threads, nor on a cache. A row that is only shown is taken from wherever it ran, unless it says
- * where. */
+/* Not on the number of threads, nor on a cache or on how a GPU is kept busy. A row that is only shown is taken from
+ * wherever it ran, unless it says where. */
 static int depends_on(const experiment_row *row, const crs_setting *setting) {
-    if (has_word("threads|cache", setting->name) || (row->average && !experiment_average_depends_on(setting)))
+    if (has_word("threads|cache|graphs", setting->name) || (row->average && !experiment_average_depends_on(setting)))
         return 0;
     return row->selected || strcmp(setting->group, "Running") != 0 ||
            experiment_entry_find(row->section, setting->name);

@@ -125,14 +125,24 @@ crs_status training_build(training *t) {
     return status;
 }
 
+/* What a device is like may change while it works: it is said again then. */
+static void say_change(const training *t, const char *before) {
+    const char *now = crs_backend_describe(t->backend);
+    if (strcmp(now, before) != 0)
+        say(t->in, "backend %s", now);
+}
+
 crs_status training_run(training *t, const char *model_output) {
     progress p;
+    char description[512];
+    snprintf(description, sizeof description, "%s", crs_backend_describe(t->backend));
     progress_start(&p, t->in, t->classifier, model_output);
     const crs_train_hooks hooks = {progress_step, progress_epoch, &p, &stop_requested};
     const crs_status status =
         crs_train(t->classifier->model, t->config, t->train_set, t->train_rows, t->train_count,
                   training_validation_set(t), t->validation_rows, t->validation_count, &hooks, &t->history, &t->error);
     progress_end(&p, status != CRS_OK);
+    say_change(t, description);
     return status;
 }
 

@@ -23,7 +23,8 @@ void crs_backend_close(crs_backend *backend);
 
 const crs_ops *crs_backend_ops(const crs_backend *backend);
 crs_device *crs_backend_device(const crs_backend *backend);
-/* One line: the device in use, and where "auto" fell back, why. */
+/* One line: the device in use, and where "auto" fell back, why. Valid until the next operation: a GPU that has stopped
+ * recording steps says so here. */
 const char *crs_backend_describe(const crs_backend *backend);
 /* Why the last operation on the backend failed, with that status: the device's own words where it has some. One line,
  * valid until the next operation. */

@@ -82,6 +82,7 @@ typedef struct crs_config {
     char backend[32];
     char lstm[32]; /* variant of the recurrent kernels */
     int precision; /* crs_precision of ops.h */
+    int graphs;    /* crs_graphs of ops.h */
     int64_t threads;
     char cache[256]; /* folder to keep encoded data in; "": none */
 } crs_config;

@@ -48,13 +48,23 @@ typedef enum crs_precision {
     CRS_TF32     /* factors rounded to TF32 (10 bits of mantissa), sums in single precision: faster on NVIDIA GPUs */
 } crs_precision;
 
+/* Whether a device may record work that comes back and replay it (repeat). The results are the same bits either way. */
+typedef enum crs_graphs {
+    CRS_GRAPHS_AUTO, /* where the device can */
+    CRS_GRAPHS_OFF
+} crs_graphs;
+
 /* What the caller asks of a device when opening it. */
 typedef struct crs_device_options {
     int index;        /* which device of the kind; -1: the first usable one */
     int threads;      /* CPU threads; 0: as many as OpenMP gives */
     const char *lstm; /* host; variant to force ("simple", ...); NULL or "auto": the backend chooses and says */
     crs_precision precision;
+    crs_graphs graphs; /* a device that records nothing does not read it */
 } crs_device_options;
+
+/* Queues a piece of work by calls of the table. */
+typedef crs_status (*crs_queue)(void *work);
 
 /* Step state: one small record in device memory, written by the operations of a step and downloaded every k steps. The
  * caller zeroes it once before training. */
@@ -421,6 +431,9 @@ typedef struct crs_schedule {
     X(onehot_reserve, crs_conv)                                                                                        \
     X(gru_reserve, crs_recurrent)
 
+/* Bytes of the longest key of repeat. */
+#define CRS_REPEAT_KEY 64
+
 typedef struct crs_ops {
     const char *name; /* "cpu", "cpu-double", "cuda" */
     size_t real_size; /* 4 or 8 */
@@ -428,7 +441,8 @@ typedef struct crs_ops {
     /* Devices and memory. `why` (host, [why_size]) gets one line where open fails. */
     crs_status (*open)(const crs_device_options *options, crs_device **device, char *why, size_t why_size);
     void (*close)(crs_device *device);
-    const char *(*describe)(const crs_device *device); /* one line: device, threads, libraries, variants chosen */
+    const char *(*describe)(const crs_device *device); /* one line: device, threads, libraries, variants chosen; valid
+                                                          until the next slot, as what was chosen may change */
     const char *(*explain)(const crs_device *device);  /* what stopped the last slot that failed, in one line, with the
                                                           sizes where memory was out; "": its status says it all */
     crs_status (*alloc)(crs_device *device, size_t bytes,
@@ -440,6 +454,14 @@ typedef struct crs_ops {
                                                                                                  reuse on return */
     crs_status (*download)(crs_device *device, void *to_host, const void *from, size_t bytes); /* waits */
     crs_status (*sync)(crs_device *device);                                                    /* waits */
+    /* Queues what queue(work) queues, for work that comes back, such as a training step. A device that can records such
+     * work when it comes again, and from then on queues the recording, in one piece and without calling queue. key
+     * (host, key_size bytes, at most CRS_REPEAT_KEY) names the work: equal bytes promise equal calls with equal
+     * arguments. free forgets whatever the device has recorded, so that a recording never meets memory that moved.
+     * queue calls fill, copy and compute slots only, and does nothing else that counts, since it is called once more
+     * where a recording comes to nothing. Where one fails, the device records no more, and describe says so. Returns
+     * what the last call of queue returned. */
+    crs_status (*repeat)(crs_device *device, const void *key, size_t key_size, crs_queue queue, void *work);
 
 #define CRS_SLOT_RESERVE(slot, args) size_t (*slot)(const crs_device *device, const args *a);
     CRS_RESERVE_SLOTS(CRS_SLOT_RESERVE)

@@ -14,14 +14,14 @@ extern const crs_ops cuda_ops;
 
 namespace crs {
 
-static const crs_device_options automatic = {-1, 0, nullptr, CRS_FLOAT32};
-static const crs_device_options simple = {-1, 0, "simple", CRS_FLOAT32};
-static const crs_device_options blocked = {-1, 0, "blocked", CRS_FLOAT32};
-static const crs_device_options blocked_v3 = {-1, 0, "blocked-v3", CRS_FLOAT32};
-static const crs_device_options blocked_baseline = {-1, 0, "blocked-baseline", CRS_FLOAT32};
+static const crs_device_options automatic = {-1, 0, nullptr, CRS_FLOAT32, CRS_GRAPHS_AUTO};
+static const crs_device_options simple = {-1, 0, "simple", CRS_FLOAT32, CRS_GRAPHS_AUTO};
+static const crs_device_options blocked = {-1, 0, "blocked", CRS_FLOAT32, CRS_GRAPHS_AUTO};
+static const crs_device_options blocked_v3 = {-1, 0, "blocked-v3", CRS_FLOAT32, CRS_GRAPHS_AUTO};
+static const crs_device_options blocked_baseline = {-1, 0, "blocked-baseline", CRS_FLOAT32, CRS_GRAPHS_AUTO};
 #if CRS_WITH_CUDA
-static const crs_device_options lstm_steps = {-1, 0, "steps", CRS_FLOAT32};
-static const crs_device_options lstm_persistent = {-1, 0, "persistent", CRS_FLOAT32};
+static const crs_device_options lstm_steps = {-1, 0, "steps", CRS_FLOAT32, CRS_GRAPHS_AUTO};
+static const crs_device_options lstm_persistent = {-1, 0, "persistent", CRS_FLOAT32, CRS_GRAPHS_AUTO};
 #endif
 
 static const std::vector<std::string> lstm = {"lstm"}, with_variants = {"rnn", "lstm", "gru", "conv"};

@@ -28,7 +28,7 @@ using Model = std::unique_ptr<crs_model, FreeNetwork>;
 /* NULL where it cannot be opened. */
 inline BackendHandle open_backend(const std::string &spec, int threads = 1) {
     crs_backend *backend = nullptr;
-    const crs_device_options options = {-1, threads, nullptr, CRS_FLOAT32};
+    const crs_device_options options = {-1, threads, nullptr, CRS_FLOAT32, CRS_GRAPHS_AUTO};
     crs_backend_open(spec.c_str(), &options, &backend, nullptr);
     return BackendHandle(backend);
 }
@@ -42,7 +42,7 @@ inline BackendHandle open_backend(const Backend &backend) {
 
 inline BackendHandle open_table(const crs_ops *ops) {
     crs_backend *backend = nullptr;
-    const crs_device_options options = {-1, 1, nullptr, CRS_FLOAT32};
+    const crs_device_options options = {-1, 1, nullptr, CRS_FLOAT32, CRS_GRAPHS_AUTO};
     crs__backend_open_ops(ops, &options, nullptr, &backend, nullptr);
     return BackendHandle(backend);
 }

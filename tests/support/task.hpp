@@ -61,7 +61,7 @@ class Model {
   public:
     Model(const crs_config &config, const crs_encoder *encoder, int threads = 1) {
         crs_error error = {};
-        const crs_device_options options = {-1, threads, nullptr, CRS_FLOAT32};
+        const crs_device_options options = {-1, threads, nullptr, CRS_FLOAT32, CRS_GRAPHS_AUTO};
         EXPECT_EQ(crs_backend_open("cpu", &options, &backend_, &error), CRS_OK) << error.what;
         crs_model_task task = {};
         task.vocabulary = crs_encoder_vocabulary(encoder);

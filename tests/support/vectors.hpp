@@ -19,7 +19,7 @@ class Network {
         : Network(config, rows_of(config, texts), backend) {}
     Network(const crs_config &config, Rows &&fitted, const char *backend = "cpu") : rows(std::move(fitted)) {
         crs_error error = {};
-        const crs_device_options options = {-1, 1, nullptr, CRS_FLOAT32};
+        const crs_device_options options = {-1, 1, nullptr, CRS_FLOAT32, CRS_GRAPHS_AUTO};
         EXPECT_EQ(crs_backend_open(backend, &options, &backend_, &error), CRS_OK) << error.what;
         EXPECT_EQ(crs_classifier_create(&config, rows.encoder.get(), backend_, &classifier, &error), CRS_OK)
             << error.what;

@@ -72,6 +72,19 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus *
     return cudaSuccess;
 }
 
+/* Nodes are counted only: they are no handles here. */
+cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t *nodes, size_t *count) {
+    const Call call(cudaErrorInvalidValue);
+    if (call.error)
+        return call.error;
+    if (!handles<CUgraph_st>().has(graph))
+        return misuse(cudaErrorInvalidValue, "cudaGraphGetNodes of a graph that does not exist");
+    if (nodes)
+        return misuse(cudaErrorNotSupported, "cudaGraphGetNodes: the nodes themselves are not emulated");
+    *count = graph->nodes.size();
+    return cudaSuccess;
+}
+
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph, unsigned long long) {
     const Call call(cudaErrorMemoryAllocation);
     if (call.error)

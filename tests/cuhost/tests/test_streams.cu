@@ -179,7 +179,13 @@ TEST_F(Graphs, RunWhatWasRecorded) {
     cudaStreamCaptureStatus status;
     check(cudaStreamIsCapturing(stream.get(), &status));
     EXPECT_EQ(status, cudaStreamCaptureStatusActive);
-    cudaGraphExec_t executable = executable_of(end());
+    const cudaGraph_t graph = end();
+    size_t nodes = 0;
+    check(cudaGraphGetNodes(graph, nullptr, &nodes));
+    EXPECT_EQ(nodes, 2u);
+    cudaGraphExec_t executable = executable_of(graph);
+    EXPECT_EQ(cudaGraphGetNodes(graph, nullptr, &nodes), cudaErrorInvalidValue) << "it is destroyed";
+    cudaGetLastError();
     check(cudaDeviceSynchronize());
     EXPECT_EQ(sum.host(), std::vector<float>(n, 0));
     check(cudaGraphLaunch(executable, stream.get()));
