@@ -10,7 +10,7 @@
 #include <carousel/ops.h>
 #include <cublas_v2.h>
 
-enum class lstm_variant { automatic, steps, persistent };
+enum class recurrent_variant { automatic, steps, persistent };
 
 struct cuda_staging; /* pinned memory that uploads pass through: backend memory, memory.cu */
 
@@ -23,7 +23,7 @@ struct crs_device {
     cuda_staging *staging;
     void *scratch; /* grow-only, see cuda_scratch */
     size_t scratch_size;
-    lstm_variant lstm;
+    recurrent_variant variant;
     mutable char explanation[256]; /* of the last failure */
     char description[320];
 };

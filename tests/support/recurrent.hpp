@@ -27,7 +27,8 @@ struct Cell {
     crs_status (*crs_ops::*backward)(crs_device *, const crs_recurrent *);
     struct Variant {
         crs_activation activation;
-        bool reset_after; /* with a second bias */
+        bool reset_after;     /* with a second bias */
+        bool persists = true; /* a backend that is forced to hold all units in one kernel can do so */
     };
     std::vector<Variant> variants;
     /* The step of one row: the new h; c [H] is updated where the cell has one. */
