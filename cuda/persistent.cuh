@@ -64,15 +64,15 @@ template <int LANES> struct persistent_thread {
     bool exists; /* unit < H */
     int64_t row;
     live_steps live;
-    int64_t n;                /* live steps */
+    int n;                    /* live steps: variant.cu has seen that T fits */
     int64_t first, direction; /* the first one in running order, and from one to the next */
     int64_t before, before_n; /* dead steps before the live ones in running order: the state is zero */
     int64_t behind, behind_n; /* dead steps after them: the state is the last live one */
     float recurrent_factor;   /* of the recurrent mask; 1: no mask */
 
     __device__ __forceinline__ explicit persistent_thread(const recurrence &r)
-        : unit((int)threadIdx.x / LANES), lane((int)threadIdx.x % LANES), exists(unit < r.a.H), row(blockIdx.x),
-          live(r.a.steps, row), n(live.end - live.first) {
+        : unit((int)threadIdx.x / LANES), lane((int)threadIdx.x % LANES), exists(unit < (int)r.a.H), row(blockIdx.x),
+          live(r.a.steps, row), n((int)(live.end - live.first)) {
         const bool reverse = r.a.reverse != 0;
         const int64_t T = r.a.steps.T;
         first = reverse ? live.end - 1 : live.first;

@@ -2,6 +2,10 @@
  * gru_persistent.cu or rnn_persistent.cu gives: what a cell computes is theirs; fetching ahead, the state in shared
  * memory behind one barrier a step, dead steps, masks and the final state are the same for all and stand here.
  *
+ * A turn of the loop is two steps, which makes the places in shared memory constants. What surrounds the products counts:
+ * at 64 units of four gates eight warps share four schedulers, and half of their instructions are multiply-adds
+ * (tools/bench/gpu/instructions.py counts them).
+ *
  * A layer's constants
  *   gates            G
  *   lanes            threads of a unit: 4, or 2
@@ -33,19 +37,21 @@ static __device__ __forceinline__ float *lane_numbers(const recurrence &r,
 
 /* ---- forward ---- */
 
-/* Where a lane writes the state of its unit: one of h, c and the masked h before the step, or nowhere. */
+/* Where a lane writes the state of its unit: lane 1 h, of four the third c and the fourth, of two the first, the masked
+ * h before the step. */
 template <class Layer> struct state_writer {
     float *at; /* of the first live step, and then of the next */
-    int64_t width;
-    bool writes, of_c, of_masked;
+    int64_t stride;
+    bool writes;
 
     __device__ __forceinline__ state_writer(const recurrence &r, const persistent_thread<Layer::lanes> &thread) {
-        of_c = Layer::cell_state && thread.lane == 2 && r.a.training;
-        of_masked = thread.lane == (Layer::lanes == 4 ? 3 : 0) && r.h_masked;
+        const bool of_c = Layer::cell_state && thread.lane == 2 && r.a.training;
+        const bool of_masked = thread.lane == (Layer::lanes == 4 ? 3 : 0) && r.h_masked;
+        const int64_t width = of_c || of_masked ? r.a.H : r.a.ldy;
         at = of_c ? r.cells : of_masked ? r.h_masked : (float *)r.a.y;
-        width = of_c || of_masked ? r.a.H : r.a.ldy;
-        writes = (of_c || of_masked || thread.lane == 1) && thread.exists;
         at += thread.at(r, thread.first) * width + thread.unit;
+        stride = thread.direction * r.a.steps.B * width;
+        writes = (of_c || of_masked || thread.lane == 1) && thread.exists;
     }
 };
 
@@ -65,7 +71,8 @@ template <class Cell, int UNITS> static __device__ __forceinline__ void persiste
     CUDA_SHARED_ARRAY(float4, h_shared,
                       UNITS / 2); /* UNITS floats, twice: h before a step is read, h after it written */
     const persistent_thread<Cell::lanes> thread(r);
-    const int64_t n = thread.n, stride = thread.direction * r.a.steps.B;
+    const int n = thread.n;
+    const int64_t stride = thread.direction * r.a.steps.B * r.width;
     Cell cell(r, thread);
 
     /* Inputs are fetched two steps before they are needed. */
@@ -74,29 +81,29 @@ template <class Cell, int UNITS> static __device__ __forceinline__ void persiste
     const bool keeps = Cell::keeps && r.a.training && thread.exists;
     const float *ahead = kept;
     float input = reads && n > 0 ? *ahead : 0;
-    ahead += stride * r.width;
+    ahead += stride;
     float next_input = reads && n > 1 ? *ahead : 0;
 
     state_writer<Cell> state(r, thread);
-    const int64_t state_stride = stride * state.width;
     float *const h_write = reinterpret_cast<float *>(h_shared) + thread.unit;
     float h_masked = 0;
     if (thread.lane == 0)
         h_write[0] = 0;
     __syncthreads();
-    for (int64_t k = 0; k < n; k++) {
-        ahead += stride * r.width;
+#pragma unroll 2
+    for (int k = 0; k < n; k++) {
+        ahead += stride;
         const float far_input = reads && k + 2 < n ? *ahead : 0;
-        const float number = cell.step(h_shared + (k & 1) * (UNITS / 4), input);
+        const float number = cell.step(h_shared + k % 2 * (UNITS / 4), input);
         if (state.writes)
-            *state.at = state.of_c ? cell.c : state.of_masked ? h_masked : cell.h;
+            *state.at = thread.lane == 1 ? cell.h : Cell::cell_state && thread.lane == 2 ? cell.c : h_masked;
         h_masked = cell.h * thread.recurrent_factor;
         if (thread.lane == 0)
-            h_write[(~k & 1) * UNITS] = h_masked;
+            h_write[(k + 1) % 2 * UNITS] = h_masked;
         if (keeps)
             *kept = number;
-        kept += stride * r.width;
-        state.at += state_stride;
+        kept += stride;
+        state.at += state.stride;
         input = next_input;
         next_input = far_input;
         __syncthreads();
@@ -132,13 +139,13 @@ template <class Layer> struct inputs_behind {
         exists = thread.exists;
         has_dy = r.a.dy && exists;
     }
-    /* Of step number k, and of no other than the one after the last that was fetched. */
-    __device__ __forceinline__ persistent_inputs fetch(int64_t k) {
+    /* Of the next step; `left` live ones are left, this one included. */
+    __device__ __forceinline__ persistent_inputs fetch(int left) {
         persistent_inputs inputs;
         state += state_stride;
-        inputs.kept = Layer::keeps && exists && k >= 0 ? *kept : 0;
-        inputs.before = exists && k > 0 ? *state : 0;
-        inputs.dy = has_dy && k >= 0 ? *dy : 0;
+        inputs.kept = Layer::keeps && exists && left > 0 ? *kept : 0;
+        inputs.before = exists && left > 1 ? *state : 0;
+        inputs.dy = has_dy && left > 0 ? *dy : 0;
         kept += kept_stride;
         dy += dy_stride;
         return inputs;
@@ -162,43 +169,47 @@ static __device__ __forceinline__ float gradient_from_behind(const recurrence &r
 /* Where a lane writes the gradient it has: of layers that separate, lanes 0 and 1 write it twice, since W x and R h
  * have the same. */
 template <class Layer> struct gradient_writer {
-    float *numbers, *twins; /* in row 0 of the T*B rows of memory; twins only of layers that separate */
+    float *at, *twin; /* in some row of the T*B rows of memory; twin only of layers that separate */
     bool writes, writes_twin;
 
-    __device__ __forceinline__ gradient_writer(const recurrence &r, const persistent_thread<Layer::lanes> &thread) {
-        numbers = lane_numbers<Layer>(r, thread);
-        twins = r.products + Layer::gate_of(thread.lane) * r.a.H + thread.unit;
+    __device__ __forceinline__ gradient_writer(const recurrence &r, const persistent_thread<Layer::lanes> &thread,
+                                               int64_t row) {
+        const int64_t place = row * r.width;
+        at = lane_numbers<Layer>(r, thread) + place;
+        twin = r.products + Layer::gate_of(thread.lane) * r.a.H + thread.unit + place;
         writes = thread.exists && (Layer::lanes == 4 || thread.lane == 1);
         writes_twin = Layer::separates && thread.exists && thread.lane < 2;
     }
-    __device__ __forceinline__ void write(int64_t offset, float dz) const {
+    __device__ __forceinline__ void write(float dz, int64_t stride) {
         if (writes)
-            numbers[offset] = dz;
+            *at = dz;
         if (writes_twin)
-            twins[offset] = dz;
+            *twin = dz;
+        at += stride;
+        twin += stride;
     }
 };
 
 template <class Layer>
 static __device__ __forceinline__ void clear_dead(const recurrence &r, const persistent_thread<Layer::lanes> &thread,
-                                                  const gradient_writer<Layer> &writer, int64_t from, int64_t n) {
-    for (int64_t t = from; t < from + n; t++)
-        writer.write(thread.at(r, t) * r.width, 0);
+                                                  int64_t from, int64_t n) {
+    gradient_writer<Layer> writer(r, thread, thread.at(r, from));
+    for (int64_t t = 0; t < n; t++)
+        writer.write(0, r.a.steps.B * r.width);
 }
 
 template <class Cell, int UNITS> static __device__ __forceinline__ void persistent_backward(const recurrence &r) {
     constexpr int SIZE = UNITS * Cell::dz_floats;   /* floats */
     CUDA_SHARED_ARRAY(float4, dz_shared, SIZE / 2); /* the gates' gradients of each unit, twice: read, and written */
     const persistent_thread<Cell::lanes> thread(r);
-    const int64_t n = thread.n;
+    const int n = thread.n;
     Cell cell(r, thread);
 
-    const gradient_writer<Cell> writer(r, thread);
     const int64_t stride = -thread.direction * r.a.steps.B * r.width;
-    int64_t offset = thread.at(r, thread.first + (n - 1) * thread.direction) * r.width;
+    gradient_writer<Cell> writer(r, thread, thread.at(r, thread.first + (n - 1) * thread.direction));
     inputs_behind<Cell> inputs(r, thread);
     float after = thread.exists && n > 0 ? *inputs.state : 0;
-    persistent_inputs now = inputs.fetch(n - 1), next = inputs.fetch(n - 2);
+    persistent_inputs now = inputs.fetch(n), next = inputs.fetch(n - 1);
     now.dy += gradient_from_behind(r, thread);
 
     const bool shares = Cell::dz_floats == 4 || thread.lane == 0;
@@ -207,14 +218,14 @@ template <class Cell, int UNITS> static __device__ __forceinline__ void persiste
     if (shares)
         dz_write[0] = 0;
     __syncthreads();
-    for (int64_t k = n - 1, turn = 0; k >= 0; k--, turn ^= 1) {
-        const persistent_inputs far = inputs.fetch(k - 2);
-        const float share = cell.product(dz_shared + turn * (SIZE / 4));
+#pragma unroll 2
+    for (int k = 0; k < n; k++) {
+        const persistent_inputs far = inputs.fetch(n - k - 2);
+        const float share = cell.product(dz_shared + k % 2 * (SIZE / 4));
         const float dz = cell.step(share * thread.recurrent_factor + now.dy, now, after);
         if (shares)
-            dz_write[(turn ^ 1) * SIZE] = dz;
-        writer.write(offset, dz);
-        offset += stride;
+            dz_write[(k + 1) % 2 * SIZE] = dz;
+        writer.write(dz, stride);
         after = now.before;
         now = next;
         if constexpr (Cell::copies_state)
@@ -222,8 +233,8 @@ template <class Cell, int UNITS> static __device__ __forceinline__ void persiste
         next = far;
         __syncthreads();
     }
-    clear_dead(r, thread, writer, thread.before, thread.before_n);
-    clear_dead(r, thread, writer, thread.behind, thread.behind_n);
+    clear_dead<Cell>(r, thread, thread.before, thread.before_n);
+    clear_dead<Cell>(r, thread, thread.behind, thread.behind_n);
 }
 
 #endif

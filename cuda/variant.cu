@@ -3,25 +3,28 @@
 
 #include <stdio.h>
 
+/* Steps of a row are counted in an int. */
+static bool persistent_holds(const crs_recurrent *a) {
+    return a->H <= PERSISTENT_UNITS && a->steps.T <= INT32_MAX;
+}
+
 static const recurrent_slots &slots_for(const crs_device *device, const crs_recurrent *a,
                                         const recurrent_variants &variants) {
-    const bool persistent =
-        device->variant != recurrent_variant::steps && variants.persistent && a->H <= PERSISTENT_UNITS;
+    const bool persistent = device->variant != recurrent_variant::steps && variants.persistent && persistent_holds(a);
     return persistent ? *variants.persistent : *variants.steps;
 }
 
 static crs_status check_forced(const crs_device *device, const crs_recurrent *a, const recurrent_variants &variants) {
-    if (device->variant != recurrent_variant::persistent)
+    if (device->variant != recurrent_variant::persistent || (variants.persistent && persistent_holds(a)))
         return CRS_OK;
-    if (!variants.persistent)
+    if (variants.persistent)
+        snprintf(device->explanation, sizeof device->explanation,
+                 "lstm=persistent holds at most %d units and %d steps, this layer has %lld and %lld; use lstm=steps or "
+                 "auto",
+                 PERSISTENT_UNITS, INT32_MAX, (long long)a->H, (long long)a->steps.T);
+    else
         snprintf(device->explanation, sizeof device->explanation,
                  "lstm=persistent has no GRU that resets before the product; use lstm=steps or auto");
-    else if (a->H > PERSISTENT_UNITS)
-        snprintf(device->explanation, sizeof device->explanation,
-                 "lstm=persistent holds at most %d units, this layer has %lld; use lstm=steps or auto",
-                 PERSISTENT_UNITS, (long long)a->H);
-    else
-        return CRS_OK;
     return CRS_ERR_UNSUPPORTED;
 }
 
