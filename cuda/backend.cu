@@ -92,7 +92,7 @@ static const struct {
     {"auto", recurrent_variant::automatic,
      "lstm=auto (persistent up to 64 units, steps above and in a GRU that resets before)"},
     {"steps", recurrent_variant::steps, "lstm=steps"},
-    {"persistent", recurrent_variant::persistent, "lstm=persistent"},
+    {"persistent", recurrent_variant::persistent, "lstm=persistent (steps in a GRU that resets before)"},
 };
 
 static crs_status check_options(const crs_device_options *options, recurrent_variant *variant, char *why,

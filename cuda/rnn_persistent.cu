@@ -37,7 +37,7 @@ template <int UNITS> struct rnn_forward : rnn_layer {
     }
 };
 
-/* At most 96 registers. With 64 units: 128 threads, five blocks to a multiprocessor, 512 bytes of shared memory. A step
+/* At most 80 registers. With 64 units: 128 threads, six blocks to a multiprocessor, 512 bytes of shared memory. A step
  * is 4096 multiply-adds (32 cycles for 128 lanes), 512 bytes from and to memory (W x; h), and a chain of shared memory,
  * a shuffle, tanh and the barrier: some 160 cycles more if nothing hides it, an estimate. */
 template <int UNITS> static __global__ void __launch_bounds__(2 * UNITS) rnn_persistent_forward(recurrence r) {
@@ -66,7 +66,7 @@ template <int UNITS> struct rnn_backward : rnn_layer {
     }
 };
 
-/* At most 96 registers. With 64 units: 128 threads, five blocks to a multiprocessor, 512 bytes of shared memory. A step
+/* At most 80 registers. With 64 units: 128 threads, six blocks to a multiprocessor, 512 bytes of shared memory. A step
  * is 4096 multiply-adds (32 cycles for 128 lanes), 768 bytes from and to memory (h, dy; the gradient of W x), and a
  * chain of shared memory, a shuffle, three products and the barrier: some 115 cycles more, an estimate. */
 template <int UNITS> static __global__ void __launch_bounds__(2 * UNITS) rnn_persistent_backward(recurrence r) {

@@ -15,16 +15,12 @@ static const recurrent_slots &slots_for(const crs_device *device, const crs_recu
 }
 
 static crs_status check_forced(const crs_device *device, const crs_recurrent *a, const recurrent_variants &variants) {
-    if (device->variant != recurrent_variant::persistent || (variants.persistent && persistent_holds(a)))
+    if (device->variant != recurrent_variant::persistent || !variants.persistent || persistent_holds(a))
         return CRS_OK;
-    if (variants.persistent)
-        snprintf(device->explanation, sizeof device->explanation,
-                 "lstm=persistent holds at most %d units and %d steps, this layer has %lld and %lld; use lstm=steps or "
-                 "auto",
-                 PERSISTENT_UNITS, INT32_MAX, (long long)a->H, (long long)a->steps.T);
-    else
-        snprintf(device->explanation, sizeof device->explanation,
-                 "lstm=persistent has no GRU that resets before the product; use lstm=steps or auto");
+    snprintf(
+        device->explanation, sizeof device->explanation,
+        "lstm=persistent holds at most %d units and %d steps, this layer has %lld and %lld; use lstm=steps or auto",
+        PERSISTENT_UNITS, INT32_MAX, (long long)a->H, (long long)a->steps.T);
     return CRS_ERR_UNSUPPORTED;
 }
 

@@ -16,14 +16,15 @@ struct recurrent_slots {
 };
 
 struct recurrent_variants {
-    const recurrent_slots *steps, *persistent; /* persistent NULL: this layer has none */
+    const recurrent_slots *steps;
+    const recurrent_slots *persistent; /* NULL: the layer has no variants, and steps runs whatever is forced */
 };
 
 extern const recurrent_slots cuda_lstm_persistent, cuda_gru_persistent, cuda_rnn_persistent;
 
 /* The slots of ops.h: those of the variant that the device was opened with, or where it may choose of the persistent
- * one if that holds the layer. A forced variant is never replaced: where it does not exist or does not hold the layer,
- * forward and backward return CRS_ERR_UNSUPPORTED. */
+ * one if that holds the layer. A forced variant is never replaced: where it does not hold the layer, forward and
+ * backward return CRS_ERR_UNSUPPORTED. */
 size_t cuda_variant_reserve(const crs_device *device, const crs_recurrent *a, const recurrent_variants &variants);
 crs_status cuda_variant_forward(crs_device *device, const crs_recurrent *a, const recurrent_variants &variants);
 crs_status cuda_variant_backward(crs_device *device, const crs_recurrent *a, const recurrent_variants &variants);

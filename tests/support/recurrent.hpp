@@ -28,7 +28,7 @@ struct Cell {
     struct Variant {
         crs_activation activation;
         bool reset_after;     /* with a second bias */
-        bool persists = true; /* a backend that is forced to hold all units in one kernel can do so */
+        bool one_way = false; /* the backends have no variants of it that could be forced */
     };
     std::vector<Variant> variants;
     /* The step of one row: the new h; c [H] is updated where the cell has one. */
