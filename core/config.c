@@ -104,7 +104,7 @@ static const crs_setting settings[] = {
 #define GROUP "Running"
     TEXT("backend", backend, "auto", "NAME", "where to run: auto, cpu, cpu-double, cuda, cuda:N", 0),
     TEXT("lstm", lstm, "auto", "VARIANT",
-         "variant of the LSTM to force: blocked or simple (CPU, also of RNN, GRU and convolution), steps or persistent "
+         "variant of recurrent layers to force: blocked or simple (CPU, also of convolutions), steps or persistent "
          "(CUDA); "
          "auto: the best for the sizes",
          0),

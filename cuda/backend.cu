@@ -1,6 +1,7 @@
 /* The CUDA device: how it is found and opened, and the table of operations that the rest of the library sees. */
 #include "memory.cuh"
 #include "repeat.cuh"
+#include "variant.cuh"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,20 +82,29 @@ static crs_status choose_device(int wanted, int *index, cudaDeviceProp *properti
 
 /* ---- opening ---- */
 
+/* The variants of recurrent layers, and how the device describes itself with them: which one runs where it may choose
+ * follows from a call's sizes. */
+static_assert(PERSISTENT_UNITS == 64, "the description says so");
 static const struct {
     const char *name;
-    lstm_variant variant;
+    recurrent_variant variant;
+    const char *says;
 } variants[] = {
-    {"auto", lstm_variant::automatic}, {"steps", lstm_variant::steps}, {"persistent", lstm_variant::persistent}};
+    {"auto", recurrent_variant::automatic,
+     "lstm=auto (persistent up to 64 units, steps above and in a GRU that resets before)"},
+    {"steps", recurrent_variant::steps, "lstm=steps"},
+    {"persistent", recurrent_variant::persistent, "lstm=persistent (steps in a GRU that resets before)"},
+};
 
-static crs_status check_options(const crs_device_options *options, lstm_variant *lstm, char *why, size_t why_size) {
+static crs_status check_options(const crs_device_options *options, recurrent_variant *variant, char *why,
+                                size_t why_size) {
     const char *name = options->lstm ? options->lstm : "auto";
     for (const auto &known : variants)
         if (strcmp(known.name, name) == 0) {
-            *lstm = known.variant;
+            *variant = known.variant;
             return CRS_OK;
         }
-    snprintf(why, why_size, "CUDA has no LSTM variant '%s'; use auto, steps or persistent", name);
+    snprintf(why, why_size, "CUDA has no variant '%s' of recurrent layers; use auto, steps or persistent", name);
     return CRS_ERR_UNSUPPORTED;
 }
 
@@ -132,10 +142,10 @@ static crs_status describe(crs_device *device, const cudaDeviceProp &properties,
     CUDA_TRY(device, cudaRuntimeGetVersion(&runtime));
     CUDA_BLAS_TRY(device, cublasGetVersion(device->blas, &blas));
     snprintf(device->description, sizeof device->description,
-             "GPU %d, %.80s, compute capability %d.%d, %.1f GiB, CUDA %d.%d, cuBLAS %d, %s, lstm=%s", device->index,
+             "GPU %d, %.80s, compute capability %d.%d, %.1f GiB, CUDA %d.%d, cuBLAS %d, %s, %s", device->index,
              properties.name, properties.major, properties.minor, (double)properties.totalGlobalMem / 1073741824.0,
              runtime / 1000, runtime % 1000 / 10, blas, precision == CRS_TF32 ? "TF32" : "float32",
-             variants[(int)device->lstm].name);
+             variants[(int)device->variant].says);
     device->described = strlen(device->description);
     cuda_describe_graphs(device, device->recordings ? "auto" : "off", "");
     return CRS_OK;
@@ -159,11 +169,11 @@ static void device_close(crs_device *device) {
 }
 
 static crs_status device_open(const crs_device_options *options, crs_device **device, char *why, size_t why_size) {
-    lstm_variant lstm;
+    recurrent_variant variant;
     cudaDeviceProp properties;
     int index;
     *device = NULL;
-    CRS_TRY(check_options(options, &lstm, why, why_size));
+    CRS_TRY(check_options(options, &variant, why, why_size));
     CRS_TRY(choose_device(options->index, &index, &properties, why, why_size));
     CRS_TRY(check_precision(properties, options->precision, why, why_size));
     crs_device *opened = (crs_device *)calloc(1, sizeof *opened);
@@ -173,7 +183,7 @@ static crs_status device_open(const crs_device_options *options, crs_device **de
     }
     opened->index = index;
     opened->multiprocessors = properties.multiProcessorCount;
-    opened->lstm = lstm;
+    opened->variant = variant;
     crs_status status = make_handles(opened, properties, options);
     if (status == CRS_OK)
         status = describe(opened, properties, options->precision);

@@ -10,7 +10,7 @@
 #include <carousel/ops.h>
 #include <cublas_v2.h>
 
-enum class lstm_variant { automatic, steps, persistent };
+enum class recurrent_variant { automatic, steps, persistent };
 
 struct cuda_staging;    /* pinned memory that uploads pass through: memory.cu */
 struct cuda_recordings; /* graphs of work that comes back: repeat.cu */
@@ -25,7 +25,7 @@ struct crs_device {
     void *scratch; /* grow-only, see cuda_scratch */
     size_t scratch_size;
     cuda_recordings *recordings; /* NULL: nothing is recorded, as it was asked for */
-    lstm_variant lstm;
+    recurrent_variant variant;
     mutable char explanation[256]; /* of the last failure */
     char description[448];
     size_t described; /* bytes of it that come before what is said of graphs */

@@ -1,7 +1,10 @@
-/* The gated recurrent unit, with the reset gate after the product R h or before it. The march over time is march.cu's.
+/* The gated recurrent unit, with the reset gate after the product R h or before it. Variant "steps" stands here, the
+ * only one of reset before and the plain twin that gru_persistent.cu is tested against; its march over time is
+ * march.cu's.
  * Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine translation", 2014,
  * have it before; after is how it can be had in one product a step. */
 #include "recurrent_step.cuh"
+#include "variant.cuh"
 
 /* R h stays apart from W x, since r gates its share of n; that share is kept for backward. */
 struct gru_reset_after {
@@ -63,19 +66,37 @@ static recurrent_cell cell_of(const crs_recurrent *a) {
     return a->reset_after ? recurrent_cell_of<gru_reset_after>() : recurrent_cell_of<gru_reset_before>();
 }
 
+static size_t steps_reserve(const crs_recurrent *a) {
+    return cuda_march_reserve(a, cell_of(a));
+}
+
+static crs_status steps_forward(crs_device *device, const crs_recurrent *a) {
+    return cuda_march_forward(device, a, cell_of(a));
+}
+
+static crs_status steps_backward(crs_device *device, const crs_recurrent *a) {
+    return cuda_march_backward(device, a, cell_of(a));
+}
+
+static const recurrent_slots steps = {steps_reserve, steps_forward, steps_backward};
+
+static recurrent_variants variants_of(const crs_recurrent *a) {
+    return {&steps, a->reset_after ? &cuda_gru_persistent : NULL};
+}
+
 /* The second bias belongs to reset after. */
 static bool biases_are_right(const crs_recurrent *a) {
     return (a->b_hh != NULL) == (a->reset_after != 0);
 }
 
-size_t cuda_gru_reserve(const crs_device *, const crs_recurrent *a) {
-    return cuda_march_reserve(a, cell_of(a));
+size_t cuda_gru_reserve(const crs_device *device, const crs_recurrent *a) {
+    return cuda_variant_reserve(device, a, variants_of(a));
 }
 
 crs_status cuda_gru_forward(crs_device *device, const crs_recurrent *a) {
-    return biases_are_right(a) ? cuda_march_forward(device, a, cell_of(a)) : CRS_ERR_ARGUMENT;
+    return biases_are_right(a) ? cuda_variant_forward(device, a, variants_of(a)) : CRS_ERR_ARGUMENT;
 }
 
 crs_status cuda_gru_backward(crs_device *device, const crs_recurrent *a) {
-    return biases_are_right(a) ? cuda_march_backward(device, a, cell_of(a)) : CRS_ERR_ARGUMENT;
+    return biases_are_right(a) ? cuda_variant_backward(device, a, variants_of(a)) : CRS_ERR_ARGUMENT;
 }

@@ -10,7 +10,7 @@
 namespace {
 
 const crs_model_task task = crs::task_of(3, 20, 8);
-/* Every operation of the table, and both variants of the LSTM. */
+/* Every operation of the table, and both variants of recurrent layers. */
 const char *const line =
     "embedding 4 | dropout 0.2 | bilstm 5 seq sum recurrent_dropout=0.2 dropout=0.1 | lstm 66 seq | "
     "rnn 3 seq recurrent_dropout=0.1 | max | dense 4 tanh | dense";

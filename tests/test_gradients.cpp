@@ -183,7 +183,7 @@ std::string name_of(size_t index) {
 INSTANTIATE_TEST_SUITE_P(Lines, Gradients, testing::ValuesIn(cases),
                          [](const auto &param) { return name_of(param.index); });
 
-/* Every float backend, and every variant of its LSTM. */
+/* Every float backend, and every variant of its recurrent layers. */
 class FloatGradients : public testing::TestWithParam<std::pair<size_t, crs::Backend>> {};
 
 /* The same parameters (representable as float), batch and masks: all that differs is rounding. */

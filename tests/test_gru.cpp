@@ -45,7 +45,7 @@ Verdict check_operation(const Backend &under_test, const Backend &oracle) {
                               &crs_ops::gru_reserve,
                               &crs_ops::gru_forward,
                               &crs_ops::gru_backward,
-                              {{CRS_TANH, true}, {CRS_TANH, false}},
+                              {{CRS_TANH, true}, {CRS_TANH, false, true}},
                               step};
     CRS_TRY(check_recurrent(cell, under_test, oracle));
     return check_biases(under_test);

@@ -100,7 +100,7 @@ static int read_options(gradcheck *g) {
 
 /* ---- backends ---- */
 
-/* "cuda:1=persistent" is a backend and, behind the =, the variant of its LSTM. */
+/* "cuda:1=persistent" is a backend and, behind the =, the variant of its recurrent layers. */
 static crs_status open_one(gradcheck *g, const char *word, size_t size) {
     char spec[NAME_SIZE];
     char *name = g->names[g->count];

@@ -173,16 +173,17 @@ run_sanitizer() {
 
 has_tf32() { [ "$emulated" = 1 ] || [ "$(architecture | tr -dc 0-9)" -ge 80 ]; } # from Ampere on
 
-# A line and the backends it is checked on; the persistent LSTM holds 64 units.
+# A line and the backends it is checked on; the persistent kernels hold 64 units.
 gradient_cases() {
   cat <<'END'
 embedding 32 | lstm 32 seq | lstm 32 | dense;cuda,cuda=steps,cuda=persistent
 embedding 5 | dropout 0.2 | bilstm 7 seq dropout=0.2 recurrent_dropout=0.3 | lstm 6 reverse | dense 1;cuda,cuda=steps
-embedding 5 | rnn 6 seq recurrent_dropout=0.2 | birnn 5 seq relu sum | max | dense 4 relu | dense;cuda
+embedding 5 | rnn 6 seq recurrent_dropout=0.2 | birnn 5 seq relu sum | max | dense 4 relu | dense;cuda,cuda=steps,cuda=persistent
 END
   [ "$quick" = 1 ] || cat <<'END'
 embedding 6 | bilstm 33 seq sum | mean | dense 4 tanh | dense 3;cuda,cuda=steps,cuda=persistent
 embedding 6 frozen | bilstm 64 | dense;cuda,cuda=steps,cuda=persistent
+embedding 6 | bigru 33 seq recurrent_dropout=0.2 | gru 64 | dense;cuda,cuda=steps,cuda=persistent
 embedding 6 | lstm 100 seq | last | dense 5 sigmoid | dense;cuda
 embedding 6 | rnn 65 seq | rnn 9 reverse | dense;cuda
 END

@@ -20,11 +20,12 @@ static const crs_device_options blocked = {-1, 0, "blocked", CRS_FLOAT32, CRS_GR
 static const crs_device_options blocked_v3 = {-1, 0, "blocked-v3", CRS_FLOAT32, CRS_GRAPHS_AUTO};
 static const crs_device_options blocked_baseline = {-1, 0, "blocked-baseline", CRS_FLOAT32, CRS_GRAPHS_AUTO};
 #if CRS_WITH_CUDA
-static const crs_device_options lstm_steps = {-1, 0, "steps", CRS_FLOAT32, CRS_GRAPHS_AUTO};
-static const crs_device_options lstm_persistent = {-1, 0, "persistent", CRS_FLOAT32, CRS_GRAPHS_AUTO};
+static const crs_device_options steps = {-1, 0, "steps", CRS_FLOAT32, CRS_GRAPHS_AUTO};
+static const crs_device_options persistent = {-1, 0, "persistent", CRS_FLOAT32, CRS_GRAPHS_AUTO};
 #endif
 
-static const std::vector<std::string> lstm = {"lstm"}, with_variants = {"rnn", "lstm", "gru", "conv"};
+static const std::vector<std::string> lstm = {"lstm"}, recurrent = {"rnn", "lstm", "gru"};
+static const std::vector<std::string> with_variants = {"rnn", "lstm", "gru", "conv"};
 
 static std::vector<Backend> make_all() {
     std::vector<Backend> backends = {
@@ -38,8 +39,8 @@ static std::vector<Backend> make_all() {
         backends.push_back({"cpu_blocked_v3", &cpu_f32_ops, blocked_v3, with_variants});
 #if CRS_WITH_CUDA
     backends.push_back({"cuda", &cuda_ops, automatic, {}});
-    backends.push_back({"cuda_lstm_steps", &cuda_ops, lstm_steps, lstm});
-    backends.push_back({"cuda_lstm_persistent", &cuda_ops, lstm_persistent, lstm, 64});
+    backends.push_back({"cuda_steps", &cuda_ops, steps, recurrent});
+    backends.push_back({"cuda_persistent", &cuda_ops, persistent, recurrent, 64});
 #endif
     return backends;
 }

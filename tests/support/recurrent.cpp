@@ -257,11 +257,20 @@ Verdict check_nan(const Cell &cell, const Cell::Variant &variant, const Backend 
     return check_nan_in(whole, cell, device);
 }
 
-/* A forced variant is not replaced by another one where it cannot run: it refuses, and says how many units are too
- * many.
- */
+Verdict check_refused(const Cell &cell, const Device &device, const crs_recurrent &a, const std::string &reason) {
+    for (const auto slot : {cell.forward, cell.backward}) {
+        const crs_status status = (device.ops().*slot)(device.handle(), &a);
+        const std::string why = device.ops().explain(device.handle());
+        if (status != CRS_ERR_UNSUPPORTED || why.find(reason) == std::string::npos)
+            return Verdict::fail(format("not refused for '%s': status %d, '%s'", reason.c_str(), status, why.c_str()));
+    }
+    return Verdict::pass();
+}
+
+/* A forced variant is not replaced by another one where it cannot run: it refuses, and says how many units or steps are
+ * too many. */
 Verdict check_refusal(const Cell &cell, const Cell::Variant &variant, const Backend &under_test) {
-    if (under_test.largest_H == 0)
+    if (under_test.largest_H == 0 || variant.one_way)
         return Verdict::pass();
     const Device device(under_test, 1);
     RecurrentShape s = {2, 3, 2, under_test.largest_H + 1};
@@ -272,13 +281,10 @@ Verdict check_refusal(const Cell &cell, const Cell::Variant &variant, const Back
     crs_recurrent a = place_forward(cell, device, s, in, &bench);
     place_backward(cell, s, in, &bench, &a);
     CRS_TRY(bench.finish(&result));
-    for (const auto slot : {cell.forward, cell.backward}) {
-        const crs_status status = (device.ops().*slot)(device.handle(), &a);
-        const std::string why = device.ops().explain(device.handle());
-        if (status != CRS_ERR_UNSUPPORTED || why.find(std::to_string(s.H)) == std::string::npos)
-            return Verdict::fail(format("%s: not refused: status %d, '%s'", s.text().c_str(), status, why.c_str()));
-    }
-    return Verdict::pass();
+    CRS_TRY(check_refused(cell, device, a, std::to_string(s.H)));
+    a.H = under_test.largest_H;
+    a.steps.T = static_cast<int64_t>(1) << 31; /* told before anything is read */
+    return check_refused(cell, device, a, std::to_string(a.steps.T));
 }
 
 /* The largest shapes are for the CPU, which goes other ways there; an emulated GPU would take very long over them. */

@@ -27,7 +27,8 @@ struct Cell {
     crs_status (*crs_ops::*backward)(crs_device *, const crs_recurrent *);
     struct Variant {
         crs_activation activation;
-        bool reset_after; /* with a second bias */
+        bool reset_after;     /* with a second bias */
+        bool one_way = false; /* the backends have no variants of it that could be forced */
     };
     std::vector<Variant> variants;
     /* The step of one row: the new h; c [H] is updated where the cell has one. */

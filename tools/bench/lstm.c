@@ -150,7 +150,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
 
 static const struct argp_option options[] = {
     {"backend", 'b', "NAME", 0, "where to run: cpu, cuda, cuda:N (default: cpu)", 0},
-    {"lstm", 'l', "VARIANT", 0, "variant of the LSTM to force (default: auto)", 0},
+    {"lstm", 'l', "VARIANT", 0, "variant to force (default: auto)", 0},
     {"precision", 'p', "float32|tf32", 0, "of products on a GPU (default: float32)", 0},
     {"threads", 't', "N", 0, "CPU threads; 0: all (default: 0)", 0},
     {0}};

@@ -1,11 +1,17 @@
-/* What the kernels of the LSTM's variant "persistent" share: arithmetic over the lanes of a warp, and what a thread
- * works on. Four threads serve a unit, one for each gate. */
-#ifndef CRS_CUDA_LSTM_PERSISTENT_CUH
-#define CRS_CUDA_LSTM_PERSISTENT_CUH
+/* What the kernels of the variant "persistent" share: arithmetic over the lanes of a warp, what a thread works on, and
+ * the launch. The march itself is persistent_march.cuh's, the products with R are persistent_weights.cuh's, and what a
+ * cell computes stands in lstm_persistent.cu, gru_persistent.cu and rnn_persistent.cu.
+ *
+ * One block takes one row of the batch through all of its live steps; a few neighbouring threads, its lanes, serve a
+ * unit. H is padded to UNITS: a unit that is not there has no weights and no inputs, which makes its state and its
+ * gradients zeros. */
+#ifndef CRS_CUDA_PERSISTENT_CUH
+#define CRS_CUDA_PERSISTENT_CUH
 
 #include "live.cuh"
-#include "lstm.cuh"
 #include "philox.cuh"
+#include "recurrent.cuh"
+#include "variant.cuh"
 
 static constexpr unsigned ALL_LANES = 0xffffffff;
 
@@ -33,14 +39,16 @@ static __device__ __forceinline__ float sum_lanes(const float (&sums)[4], int la
     return (odd ? b : a) + __shfl_xor_sync(ALL_LANES, odd ? a : b, distance);
 }
 
-/* The sum over the four lanes of a unit, in each of them. */
-static __device__ __forceinline__ float sum_unit(float value) {
-    value += __shfl_xor_sync(ALL_LANES, value, 2);
-    return value + __shfl_xor_sync(ALL_LANES, value, 1);
+/* The sum over the lanes of a unit, in each of them. */
+template <int LANES> static __device__ __forceinline__ float sum_unit(float value) {
+#pragma unroll
+    for (int distance = LANES / 2; distance > 0; distance /= 2)
+        value += __shfl_xor_sync(ALL_LANES, value, distance);
+    return value;
 }
 
-/* What the four gates of a unit have, in each of its lanes. */
-static __device__ __forceinline__ float4 gates_of_unit(float value) {
+/* What the four lanes of a unit have, in each of them. */
+static __device__ __forceinline__ float4 lanes_of_unit(float value) {
     float4 all;
     all.x = __shfl_sync(ALL_LANES, value, 0, 4);
     all.y = __shfl_sync(ALL_LANES, value, 1, 4);
@@ -51,20 +59,20 @@ static __device__ __forceinline__ float4 gates_of_unit(float value) {
 
 /* ---- what a thread works on ---- */
 
-struct persistent_thread {
-    int unit, gate;
+template <int LANES> struct persistent_thread {
+    int unit, lane;
     bool exists; /* unit < H */
     int64_t row;
     live_steps live;
-    int64_t n;                /* live steps */
+    int n;                    /* live steps: variant.cu has seen that T fits */
     int64_t first, direction; /* the first one in running order, and from one to the next */
     int64_t before, before_n; /* dead steps before the live ones in running order: the state is zero */
     int64_t behind, behind_n; /* dead steps after them: the state is the last live one */
     float recurrent_factor;   /* of the recurrent mask; 1: no mask */
 
     __device__ __forceinline__ explicit persistent_thread(const recurrence &r)
-        : unit((int)threadIdx.x / 4), gate((int)threadIdx.x % 4), exists(unit < r.a.H), row(blockIdx.x),
-          live(r.a.steps, row), n(live.end - live.first) {
+        : unit((int)threadIdx.x / LANES), lane((int)threadIdx.x % LANES), exists(unit < (int)r.a.H), row(blockIdx.x),
+          live(r.a.steps, row), n((int)(live.end - live.first)) {
         const bool reverse = r.a.reverse != 0;
         const int64_t T = r.a.steps.T;
         first = reverse ? live.end - 1 : live.first;
@@ -82,5 +90,16 @@ struct persistent_thread {
         return t * r.a.steps.B + row;
     }
 };
+
+/* ---- the launch ---- */
+
+/* Queues the kernel of the narrowest width that holds the layer; the variant's choice has seen that one does. */
+static inline crs_status cuda_persistent_launch(crs_device *device, const recurrence &r, int lanes,
+                                                void (*units_16)(recurrence), void (*units_32)(recurrence),
+                                                void (*units_64)(recurrence)) {
+    const int units = r.a.H <= 16 ? 16 : r.a.H <= 32 ? 32 : PERSISTENT_UNITS;
+    const auto kernel = units == 16 ? units_16 : units == 32 ? units_32 : units_64;
+    return cuda_launch(device, kernel, dim3((unsigned)r.a.steps.B), dim3((unsigned)(lanes * units)), 0, r);
+}
 
 #endif
