@@ -59,9 +59,9 @@ void answer_case(const Bench &bench, std::istringstream &words, std::unique_ptr<
     asked->numbers = draw_numbers(asked->which.shape);
     asked->side = make_carousel_side(stage->backend, asked->numbers);
     write_numbers(path, asked->numbers, asked->side->results());
-    asked->plain = std::make_unique<Runner>(*asked->side, stage->backend.stream(), false);
+    asked->plain = std::make_unique<Runner>(*asked->side, stream_of(stage->backend), false);
     try {
-        asked->captured = std::make_unique<Runner>(*asked->side, stage->backend.stream(), true);
+        asked->captured = std::make_unique<Runner>(*asked->side, stream_of(stage->backend), true);
     } catch (const std::runtime_error &why) {
         asked->why_not_captured = why.what();
     }

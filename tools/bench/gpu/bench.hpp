@@ -56,7 +56,6 @@ class Bench {
     explicit Bench(const Options &options);
     Outcome run(const Case &one);
     const Stage *stage_of(crs_precision precision) const; // NULL: the device has it not
-    Gpu gpu() const;
 
   private:
     void compute_reference(const Case &one);
@@ -69,7 +68,8 @@ class Bench {
     std::optional<Results> wanted;  // of its reference, where there was time for one
 };
 
-Gpu ask_gpu(); // the current device
+Gpu ask_gpu();                                  // the current device
+cudaStream_t stream_of(const Backend &backend); // of one on CUDA; else throws
 
 // ---- telling (telling.cpp): lines of JSON on standard output ----
 

@@ -1,10 +1,6 @@
 // Carousel's side. Real numbers are the backend's, float or double: in double on the CPU it is the reference.
 #include "carousel_side.hpp"
 
-#include "stream_of.h"
-
-#include <cstring>
-
 // ---- the backend ----
 
 Backend::Backend(const std::string &spec, crs_precision precision, const std::string &lstm) {
@@ -23,12 +19,6 @@ Backend::~Backend() {
 void Backend::check(crs_status status, const char *what) const {
     if (status != CRS_OK)
         throw std::runtime_error(std::string("Carousel's ") + what + ": " + crs_backend_failure(backend, status));
-}
-
-CUstream_st *Backend::stream() const {
-    if (strcmp(ops().name, "cuda") != 0)
-        throw std::runtime_error(std::string(ops().name) + " has no stream");
-    return stream_of(device());
 }
 
 // ---- device memory ----

@@ -6,8 +6,6 @@
 
 #include <memory>
 
-struct CUstream_st; // cudaStream_t points to it
-
 // An open backend; cases come and go.
 class Backend {
   public:
@@ -26,7 +24,6 @@ class Backend {
         return crs_backend_describe(backend);
     }
     void check(crs_status status, const char *what) const; // throws
-    CUstream_st *stream() const;                           // of a backend on CUDA alone
 
   private:
     crs_backend *backend = nullptr;

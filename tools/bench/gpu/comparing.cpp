@@ -1,4 +1,4 @@
-// Whether two sides compute the same, before which nothing is timed.
+// Whether two sides compute the same, before which nothing is timed; and medians.
 #include "layers.hpp"
 
 #include <algorithm>
@@ -63,6 +63,17 @@ Errors compare_results(const Results &got, const Results &want, double tolerance
         errors.db = std::max(errors.db, error_of("db", biases, tolerance));
     }
     return errors;
+}
+
+Middle middle_of(std::vector<double> values) {
+    for (const double value : values)
+        if (!std::isfinite(value))
+            throw std::runtime_error("a time is not finite");
+    if (values.empty())
+        throw std::runtime_error("there are no rounds");
+    std::sort(values.begin(), values.end());
+    const size_t n = values.size();
+    return {(values[(n - 1) / 2] + values[n / 2]) / 2, values.front(), values.back()};
 }
 
 void falsify(Results &results, const std::string &tensor) {

@@ -101,6 +101,12 @@ struct Refused : std::runtime_error {
 Errors compare_results(const Results &got, const Results &want, double tolerance);
 // 1e-4, and 1e-2 for factors of ten bits of mantissa.
 double tolerance_of(crs_precision precision);
+// Of rounds, of which there is at least one.
+struct Middle {
+    double median = 0, least = 0, most = 0;
+};
+Middle middle_of(std::vector<double> values); // throws where one is not finite
+
 // Makes a tensor (y, dx, dW, dR or db) of the results 5 % too large, to see that it is noticed.
 void falsify(Results &results, const std::string &tensor);
 

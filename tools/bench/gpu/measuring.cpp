@@ -1,12 +1,20 @@
 // A case measured: every side is compared first, and only those that compute the same are timed.
 #include "bench.hpp"
 
-#include <algorithm>
+#include "stream_of.h"
+
+#include <cstring>
+
+cudaStream_t stream_of(const Backend &backend) {
+    if (strcmp(backend.ops().name, "cuda") != 0)
+        throw std::runtime_error(std::string(backend.ops().name) + " has no stream");
+    return stream_of(backend.device());
+}
 
 Stage::Stage(const Options &options, crs_precision precision)
     : backend("cuda", precision, options.lstm),
       beside(options.beside.empty() ? nullptr : new Backend("cuda", precision, options.beside)),
-      cudnn(open_cudnn(backend.stream())) {}
+      cudnn(open_cudnn(stream_of(backend))) {}
 
 Bench::Bench(const Options &given) : options(given), in_double("cpu-double", CRS_FLOAT32, "auto") {
     stages[CRS_FLOAT32] = std::make_unique<Stage>(options, CRS_FLOAT32);
@@ -88,7 +96,7 @@ std::vector<Entry> make_cudnn_sides(const Stage &stage, const Case &one, const N
     for (const CudnnWay &way : stage.cudnn->ways()) {
         const std::string name = std::string("cuDNN ") + way.algorithm + (way.packed ? ", packed" : ", padded");
         try {
-            entries.push_back({stage.cudnn->make_side(way, numbers, one.precision), stage.backend.stream()});
+            entries.push_back({stage.cudnn->make_side(way, numbers, one.precision), stream_of(stage.backend)});
         } catch (const std::runtime_error &why) {
             const bool must_work = way.packed && std::string(way.algorithm) == "standard";
             (must_work ? outcome.refused : outcome.left_out)[name] = why.what();
@@ -124,9 +132,9 @@ Outcome Bench::run(const Case &one) {
     if (one.precision == CRS_FLOAT32)
         outcome.floor = floor_of(one.shape, numbers->live, ask_gpu());
     std::vector<Entry> entries;
-    entries.push_back({make_carousel_side(stage.backend, *numbers), stage.backend.stream()});
+    entries.push_back({make_carousel_side(stage.backend, *numbers), stream_of(stage.backend)});
     if (stage.beside) {
-        entries.push_back({make_carousel_side(*stage.beside, *numbers), stage.beside->stream()});
+        entries.push_back({make_carousel_side(*stage.beside, *numbers), stream_of(*stage.beside)});
         entries.back().side->name += " " + options.beside;
     }
     for (Entry &entry : make_cudnn_sides(stage, one, *numbers, outcome))

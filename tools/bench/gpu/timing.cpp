@@ -1,8 +1,6 @@
 // Chains of calls, their graphs, and the clock.
 #include "timing.hpp"
 
-#include <algorithm>
-
 const char *const part_names[PARTS] = {"forward", "backward_data", "backward_weights", "backward", "whole"};
 
 static void check(cudaError_t error, const char *what) {
@@ -10,12 +8,6 @@ static void check(cudaError_t error, const char *what) {
         return;
     cudaGetLastError();
     throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
-}
-
-Middle middle_of(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    const size_t n = values.size();
-    return {(values[(n - 1) / 2] + values[n / 2]) / 2, values.front(), values.back()};
 }
 
 // ---- a side ----

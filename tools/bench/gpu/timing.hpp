@@ -8,11 +8,6 @@
 
 #include <map>
 
-struct Middle {
-    double median = 0, least = 0, most = 0;
-};
-Middle middle_of(std::vector<double> values); // at least one; of finite numbers
-
 // What is told of a call: a backward alone cannot be called again and again, since it uses up what forward kept. So
 // chains are timed that each have one call more, and a part is what a chain takes longer than the one before it.
 enum Chain { FORWARD, AND_DATA, WHOLE, CHAINS };
