@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows on a machine with an NVIDIA GPU, in under 8 minutes, whether the CUDA backend is right there and how fast it
 # is: builds it, runs every test on the GPU, NVIDIA's compute-sanitizer over some of them, gradient checks against the
-# CPU in double, and the benchmark beside PyTorch where python3 has it. Writes one report, whatever fails on the way;
+# CPU in double, and the benchmarks beside cuDNN and PyTorch where they are found. Writes one report, whatever fails on the way;
 # the exit status is 1 if anything did.
 #
 #   tools/gpu-check.sh [--quick] [--libraries FILE] [--out FILE]
@@ -109,6 +109,8 @@ for tool in "${sanitizers[@]}"; do
 done
 stage 'gradient checks' 60 run_gradient_checks
 stage benchmark 120 run_benchmark
+stage 'layers beside cuDNN' 70 run_layers
+stage 'layers and networks beside PyTorch and JAX' 80 run_peers
 [ "$quick" = 1 ] || stage 'other tests' 90 run_other_tests
 write_report
 [ "$failures" = 0 ]

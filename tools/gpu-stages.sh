@@ -266,6 +266,66 @@ run_benchmark() {
   return $code
 }
 
+# Tables of an emulated GPU would be taken for a real one's: what is said above them is told.
+tell_tables() { if [ "$emulated" = 1 ]; then grep '^- ' || true; else sed 's/^#/##/'; fi | detail; }
+
+# Why configure left it out is in the build's log.
+need_bench_cudnn() {
+  [ -x "$build/bench_cudnn" ] ||
+    left_out "$(sed -n 's/^-- \(bench_cudnn: left out.*\)/\1/p' "$work/build.log" 2>/dev/null | head -n 1 | grep . ||
+      echo 'bench_cudnn was not built')"
+}
+
+# bench_cudnn OPTION...: its lines, and the tables made of them.
+layers() {
+  local code=0 report=0
+  "$build/bench_cudnn" "$@" >"$work/layers.jsonl" || code=$?
+  "$PYTHON" tools/bench/gpu/report.py <"$work/layers.jsonl" >"$work/layers.md" || report=$?
+  [ "$code" = 0 ] && [ "$report" = 0 ]
+}
+
+run_layers() {
+  local code=0 options=(--seconds $((stage_limit - 20))) small='lstm H=4 B=3 T=5 layers=2 directions=2 ragged'
+  need_gpu
+  need_bench_cudnn
+  [ "$quick" = 0 ] || options+=(--quick)
+  [ "$emulated" = 0 ] || options=(--rounds 2 --milliseconds 0 --beside steps "$small" 'gru H=4 B=3 T=5' 'rnn H=3 B=2 T=4')
+  layers "${options[@]}" || code=1
+  tell_tables <"$work/layers.md"
+  remark "$(grep -c '"case"' "$work/layers.jsonl") cases, $(grep -c 'refused:' "$work/layers.md") refused"
+  # The comparison itself must be able to fail.
+  if layers --rounds 1 --milliseconds 0 --falsify Carousel:dR "$small" ||
+    ! grep -q 'refused:.*Carousel: dR differs' "$work/layers.md"; then
+    echo "a falsified gradient went unnoticed" && code=1
+  fi
+  return $code
+}
+
+run_peers() {
+  local code=0 peers=() missing=() name layers=(--extent quick --rounds 3) networks=(--rounds 3)
+  need_gpu
+  need_bench_cudnn
+  for name in torch jax; do
+    if "$PYTHON" -c "import $name" 2>/dev/null; then peers+=("$name"); else missing+=("$name"); fi
+  done
+  [ ${#peers[@]} -gt 0 ] || left_out "$PYTHON has neither torch nor jax"
+  if [ "$emulated" = 1 ]; then
+    layers=(--device cpu --rounds 1 --milliseconds 0 'lstm H=4 B=3 T=5 ragged' 'gru H=4 B=2 T=3')
+    networks=(--device cpu --rounds 1 --milliseconds 0 --length 6 --rows 2 --vocabulary 20 --only 'LSTM, ragged')
+  fi
+  "$PYTHON" tools/bench/gpu/peers.py --program "$build/bench_cudnn" --peers "${peers[@]}" \
+    --seconds $((stage_limit / 2)) --out "$work/peers.md" "${layers[@]}" || code=1
+  tell_tables <"$work/peers.md"
+  if [[ " ${peers[*]} " = *" torch "* ]]; then
+    "$PYTHON" tools/bench/gpu/networks.py --program "$build/bench_network" --out "$work/networks.md" \
+      "${networks[@]}" || code=1
+    tell_tables <"$work/networks.md"
+  fi
+  remark "beside ${peers[*]}${missing:+; not found: ${missing[*]}};" \
+    "$(cat "$work/peers.md" "$work/networks.md" 2>/dev/null | grep -c 'refused:') refused"
+  return $code
+}
+
 # ---- the report ----
 
 describe_machine() {

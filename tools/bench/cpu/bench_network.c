@@ -1,5 +1,6 @@
-/* Carousel's side of the comparison on the CPU, through the public headers alone. It compares with nothing and decides
- * nothing: compare.py does, and asks this program, a line at a time, while the other sides wait.
+/* Carousel's side of the comparison on the CPU, and of networks on a GPU, through the public headers alone. It compares
+ * with nothing and decides nothing: compare.py does, and asks this program, a line at a time, while the other sides
+ * wait.
  *
  *     bench_network --threads 2
  *     network T=128 B=128 V=8192 batches=4 numbers=FILE : embedding 32 | lstm 32 seq | lstm 32 | dense 1
@@ -91,12 +92,14 @@ static void call_sentence(side *s) {
 static void measure(side *s, call *function, const char *milliseconds) {
     const double wanted = (double)parse_number(milliseconds, 0, 1000000) * 1e3;
     const double begin = monotonic_microseconds(), processor = processor_seconds();
-    double passed;
     int64_t calls = 0;
     do {
         function(s);
         calls++;
-    } while ((passed = monotonic_microseconds() - begin) < wanted);
+    } while (monotonic_microseconds() - begin < wanted);
+    if (crs_backend_ops(s->backend)->sync(crs_backend_device(s->backend)) != CRS_OK)
+        fail("what was queued failed: %s", crs_backend_failure(s->backend, CRS_ERR_BACKEND));
+    const double passed = monotonic_microseconds() - begin;
     printf("{\"calls\": %lld, \"seconds\": %.9f, \"processor\": %.9f}\n", (long long)calls, passed * 1e-6,
            processor_seconds() - processor);
 }
@@ -203,16 +206,28 @@ static void answer(side *s, char *line) {
 
 /* ---- the command line ---- */
 
-static const struct argp_option options[] = {{"threads", 't', "N", 0, "CPU threads (default: 1)", 0},
-                                             {"lstm", 'l', "VARIANT", 0, "to force (default: auto)", 0},
-                                             {0}};
+static const struct argp_option options[] = {
+    {"backend", 'b', "NAME", 0, "where to run: cpu, cuda, cuda:N (default: cpu)", 0},
+    {"threads", 't', "N", 0, "CPU threads (default: 1)", 0},
+    {"lstm", 'l', "VARIANT", 0, "to force (default: auto)", 0},
+    {"tf32", 'p', NULL, 0, "products in TF32, on a GPU", 0},
+    {0}};
+
+typedef struct arguments {
+    const char *backend;
+    crs_device_options options;
+} arguments;
 
 static error_t parse_option(int key, char *value, struct argp_state *state) {
-    crs_device_options *given = state->input;
-    if (key == 't')
-        given->threads = (int)parse_number(value, 1, 1024);
+    arguments *given = state->input;
+    if (key == 'b')
+        given->backend = value;
+    else if (key == 't')
+        given->options.threads = (int)parse_number(value, 1, 1024);
     else if (key == 'l')
-        given->lstm = value;
+        given->options.lstm = value;
+    else if (key == 'p')
+        given->options.precision = CRS_TF32;
     else
         return ARGP_ERR_UNKNOWN;
     return 0;
@@ -221,11 +236,11 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
 int main(int argc, char *argv[]) {
     const struct argp parser = {
         .options = options, .parser = parse_option, .doc = "Answers requests on standard input; see its source."};
-    crs_device_options given = {.index = -1, .threads = 1};
+    arguments given = {.backend = "cpu", .options = {.index = -1, .threads = 1}};
     argp_parse(&parser, argc, argv, 0, NULL, &given);
-    side s = {.threads = given.threads};
+    side s = {.threads = given.options.threads};
     crs_error error;
-    if (crs_backend_open("cpu", &given, &s.backend, &error) != CRS_OK)
+    if (crs_backend_open(given.backend, &given.options, &s.backend, &error) != CRS_OK)
         fail("%s", error.what);
     printf("{\"backend\": \"%s\", \"version\": \"%s\"}\n", crs_backend_describe(s.backend), crs_version());
     fflush(stdout);

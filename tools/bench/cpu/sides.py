@@ -42,8 +42,8 @@ class Side:
 
 
 class Ours(Side):
-    def __init__(self, program, threads, variant):
-        super().__init__("Carousel", [program, "--threads", str(threads), "--lstm", variant])
+    def __init__(self, program, threads, variant, *arguments):
+        super().__init__("Carousel", [program, "--threads", str(threads), "--lstm", variant, *arguments])
 
     def prepare(self, case):
         """What the others need to do the same."""
@@ -66,10 +66,10 @@ class Ours(Side):
 class Theirs(Side):
     """name: torch, onnx, keras-tensorflow, keras-jax or keras-torch."""
 
-    def __init__(self, name, threads):
+    def __init__(self, name, threads, *arguments):
         kind, _, backend = name.partition("-")
         environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"} if backend else {}
-        command = [sys.executable, os.path.join(HERE, "peer.py"), kind, "--threads", str(threads)]
+        command = [sys.executable, os.path.join(HERE, "peer.py"), kind, "--threads", str(threads), *arguments]
         super().__init__(name, command, **environment)
 
     def prepare(self, case, told):

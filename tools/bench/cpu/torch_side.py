@@ -2,6 +2,7 @@
 the fastest; the fastest is what is measured. A bias of a recurrent layer is one, as in Keras: the second stays zero."""
 
 import itertools
+import sys
 
 import numpy
 import torch
@@ -10,6 +11,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 import checking
 from lines import known, parts_of
+
+device = torch.device("cpu")
 
 # ---- layers, on [T,B,F] or with batch_first [B,T,F] ----
 
@@ -147,7 +150,7 @@ class Network(nn.Module):
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
                 tensor = tensor_of(parameter).detach()
-                yield name, (tensor.transpose(1, 2) if tensor.dim() == 3 else tensor).numpy()
+                yield name, (tensor.transpose(1, 2) if tensor.dim() == 3 else tensor).cpu().numpy()
 
     def own_gradients(self):
         return self.own(lambda parameter: parameter.grad)
@@ -164,7 +167,7 @@ class Way:
         names = ["batch first" if batch_first else "time first"]
         names += [] if plain else ["channels last"]
         self.name = ", ".join(names + (["foreach"] if foreach else []))
-        self.network, self.foreach = Network(case["line"], case["V"], batch_first, plain), foreach
+        self.network, self.foreach = Network(case["line"], case["V"], batch_first, plain).to(device), foreach
         self.numbers, self.batches, self.next = numbers, list(self.cut(case, numbers, batch_first)), 0
         self.restart()
 
@@ -177,13 +180,15 @@ class Way:
             order = numpy.argsort(-len_, kind="stable") if case["ragged"] else numpy.arange(len(len_))
             ids = numpy.ascontiguousarray(ids[:, order].T if batch_first else ids[:, order]).astype("int64")
             lengths = torch.from_numpy(len_[order].astype("int64")) if case["ragged"] else None
-            yield torch.from_numpy(ids), lengths, torch.from_numpy(labels[order].astype("float32")), order
+            labels = torch.from_numpy(labels[order].astype("float32"))
+            yield torch.from_numpy(ids).to(device), lengths, labels.to(device), order
 
     def restart(self):
         self.network.load(self.numbers)
         self.next = 0
         trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.RMSprop(trained, lr=1e-4, alpha=0.9, eps=1e-15, foreach=self.foreach)
+        self.optimizer = torch.optim.RMSprop(trained, lr=1e-4, alpha=0.9, eps=1e-15, foreach=self.foreach,
+                                             capturable=device.type == "cuda")
 
     def batch(self):
         batch = self.batches[self.next]
@@ -212,7 +217,7 @@ class Way:
     def check(self, case):
         """Errors of the logits, and of what the first training steps make of the weights."""
         got, order = self.predict()
-        error = checking.compare("the logits", got, self.numbers["logits"].reshape(got.shape)[order])
+        error = checking.compare("the logits", got.cpu(), self.numbers["logits"].reshape(got.shape)[order])
         self.restart()
         if case["what"] == "predict":
             return error, 0.0
@@ -233,6 +238,55 @@ class Way:
         return error
 
 
+class Captured(Way):
+    """Every batch's training step as a CUDA graph. What RMSprop remembers is cleared where it lies."""
+
+    def __init__(self, *settings):
+        super().__init__(*settings)
+        self.name += ", graph"
+        self.graphs, self.losses = [], []
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):  # RMSprop's memory has to be there before the capture
+                super().train()
+        torch.cuda.current_stream().wait_stream(side)
+        self.next = 0
+        for _ in self.batches:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self.losses.append(super().train())
+            self.graphs.append(graph)
+        self.restart()
+
+    @torch.no_grad()
+    def restart(self):
+        if not getattr(self, "graphs", None):
+            super().restart()
+            return
+        self.network.load(self.numbers)
+        self.next = 0
+        for state in self.optimizer.state.values():
+            for value in state.values():
+                value.zero_()
+
+    def train(self):
+        self.graphs[self.next].replay()
+        loss = self.losses[self.next]
+        self.next = (self.next + 1) % len(self.batches)
+        return loss
+
+
+def capture(case, numbers, settings):
+    if case["what"] != "train" or device.type != "cuda":
+        return None
+    try:
+        return Captured(case, numbers, *settings)
+    except RuntimeError as why:
+        print(f"{case['name']}: PyTorch's step is not captured as a graph: {why}", file=sys.stderr)
+        return None
+
+
 def ways(case, numbers):
     """Every way that may be the fastest."""
     convolves = "conv" in case["line"]
@@ -242,9 +296,27 @@ def ways(case, numbers):
     foreach = [False, True] if case["what"] == "train" else [False]
     for settings in itertools.product(orders, [True, False] if convolves else [True], foreach):
         yield Way(case, numbers, *settings)
+        if captured := capture(case, numbers, settings):
+            yield captured
+
+
+def use_gpu(tf32):
+    global device
+    if not torch.cuda.is_available():
+        raise SystemExit("PyTorch finds no GPU")
+    device = torch.device("cuda")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+
+
+def wait():
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def describe():
+    if device.type == "cuda":
+        return {"torch": torch.__version__, "gpu": torch.cuda.get_device_name(),
+                "cuDNN": torch.backends.cudnn.version(), "TF32": torch.backends.cudnn.allow_tf32}
     return {"torch": torch.__version__, "capability": torch.backends.cpu.get_cpu_capability(),
             "oneDNN": torch.backends.mkldnn.is_available(), "threads": torch.get_num_threads()}
 
