@@ -46,6 +46,8 @@ for tensor in y dx dW dR db; do
   grep -q "refused: .*Carousel: $tensor differs by 5.00e-02" "$work/table.md" || fail "a wrong $tensor is not told"
 done
 
+[ "$(status_of "${options[@]}" --falsify Nobody:y "${cases[0]}")" = 2 ] || fail "a side that is not there is made wrong"
+
 # As Carousel's side of peers.py.
 printf 'case %s/numbers %s\nmeasure 0\n' "$work" "${cases[1]}" | "$build/bench_cudnn" --ask >"$work/lines"
 grep -q '"plain": {"forward": [0-9.]*, "whole": [0-9.]*}, "graph": {' "$work/lines" || fail "no answer: $(cat "$work/lines")"

@@ -114,6 +114,26 @@ TEST(BenchGpuStack, HasTheGradientsOfItsOutputs) {
     EXPECT_NEAR((above - below) / 0.02, analytic, 1e-3 * std::fabs(analytic) + 1e-4);
 }
 
+/* Where a direction begins the state is zero: at the first step, and from behind at the row's own last one. */
+TEST(BenchGpuStack, BeginsWhereEachDirectionDoes) {
+    const Numbers numbers = draw_numbers(small_shape(Cell::rnn, 1, 2, true));
+    const Results results = results_of("cpu-double", numbers);
+    const int64_t H = 5, B = 3;
+    for (const int64_t direction : {0, 1})
+        for (int64_t row = 0; row < B; row++) {
+            const Weights &weights = numbers.weights[static_cast<size_t>(direction)];
+            const int64_t t = direction == 0 ? 0 : numbers.len[static_cast<size_t>(row)] - 1;
+            for (int64_t unit = 0; unit < H; unit++) {
+                double sum = static_cast<double>(weights.b[static_cast<size_t>(unit)]);
+                for (int64_t i = 0; i < H; i++)
+                    sum += static_cast<double>(weights.W[static_cast<size_t>(unit * H + i)]) *
+                           static_cast<double>(numbers.x[static_cast<size_t>((t * B + row) * H + i)]);
+                const size_t at = static_cast<size_t>((t * B + row) * 2 * H + direction * H + unit);
+                EXPECT_NEAR(static_cast<double>(results.y[at]), std::tanh(sum), 1e-6) << direction << " " << row;
+            }
+        }
+}
+
 TEST(BenchGpuStack, DrawsFallingLengthsAndNothingBehindThem) {
     const Numbers numbers = draw_numbers(small_shape(Cell::rnn, 1, 2, true));
     EXPECT_EQ(numbers.len[0], 7);

@@ -40,6 +40,8 @@ class Peer:
         self.side.set_up(options.threads)
         if options.gpu:
             self.side.use_gpu(options.tf32)
+        if options.tf32:
+            checking.TOLERANCE = checking.TF32_TOLERANCE
         self.wait = getattr(self.side, "wait", lambda: None)  # for what is queued on a GPU
 
     def network(self, request):

@@ -99,7 +99,7 @@ struct Refused : std::runtime_error {
     using runtime_error::runtime_error;
 };
 Errors compare_results(const Results &got, const Results &want, double tolerance);
-// 1e-4, and 1e-2 for factors of ten bits of mantissa.
+// 1e-4, and 2e-2 for factors of ten bits of mantissa.
 double tolerance_of(crs_precision precision);
 // Of rounds, of which there is at least one.
 struct Middle {

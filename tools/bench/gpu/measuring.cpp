@@ -120,6 +120,15 @@ std::vector<std::unique_ptr<Runner>> make_runners(const std::vector<Entry> &entr
     return runners;
 }
 
+// A side that is to be made wrong has to be there: else nothing would be shown.
+void check_falsified(const std::vector<Entry> &entries, const std::string &falsified) {
+    const std::string name = falsified.substr(0, falsified.rfind(':'));
+    for (const Entry &entry : entries)
+        if (falsified.empty() || entry.side->name == name)
+            return;
+    throw std::runtime_error("there is no side '" + name + "' to make wrong");
+}
+
 } // namespace
 
 Outcome Bench::run(const Case &one) {
@@ -139,6 +148,7 @@ Outcome Bench::run(const Case &one) {
     }
     for (Entry &entry : make_cudnn_sides(stage, one, *numbers, outcome))
         entries.push_back(std::move(entry));
+    check_falsified(entries, options.falsified);
     for (const Entry &entry : entries)
         admit(one, *entry.side, outcome);
     if (outcome.reference != "cpu-double")

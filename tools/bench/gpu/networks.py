@@ -93,6 +93,8 @@ def write(results, about, missing, options, stream):
           "round, median (smallest to largest); TF32 " + ("on" if options.tf32 else "off"), file=stream)
     for side, told in about.items():
         print(f"- {side}: " + ", ".join(f"{name} {value}" for name, value in told.items()), file=stream)
+    if options.device != "cuda":
+        print("- **The sides ran on devices of different kinds: the times and ratios below say nothing.**", file=stream)
     for side, why in missing.items():
         print(f"- left out: {side}: {why}", file=stream)
     for result in results:

@@ -138,6 +138,8 @@ def write(results, about, missing, not_done, options, stream):
           "Carousel's of the same round, median (smallest to largest)", file=stream)
     for side, told in about.items():
         print(f"- {side}: " + ", ".join(f"{name} {value}" for name, value in told.items()), file=stream)
+    if options.device != "cuda":
+        print("- **The sides ran on devices of different kinds: the times and ratios below say nothing.**", file=stream)
     for side, why in missing.items():
         print(f"- left out: {side}: {why}", file=stream)
     if not_done:
