@@ -2,8 +2,8 @@
  * gru_persistent.cu or rnn_persistent.cu gives: what a cell computes is theirs; fetching ahead, the state in shared
  * memory behind one barrier a step, dead steps, masks and the final state are the same for all and stand here.
  *
- * A turn of the loop is two steps, which makes the places in shared memory constants. What surrounds the products counts:
- * at 64 units of four gates eight warps share four schedulers, and half of their instructions are multiply-adds
+ * A turn of the loop is two steps, which makes the places in shared memory constants. What surrounds the products
+ * counts: at 64 units of four gates eight warps share four schedulers, and half of their instructions are multiply-adds
  * (tools/bench/gpu/instructions.py counts them).
  *
  * A layer's constants
@@ -169,24 +169,28 @@ static __device__ __forceinline__ float gradient_from_behind(const recurrence &r
 /* Where a lane writes the gradient it has: of layers that separate, lanes 0 and 1 write it twice, since W x and R h
  * have the same. */
 template <class Layer> struct gradient_writer {
-    float *at, *twin; /* in some row of the T*B rows of memory; twin only of layers that separate */
+    float *at, *twin; /* in some row of the T*B rows of memory; twin NULL where nothing is written twice */
     bool writes, writes_twin;
 
     __device__ __forceinline__ gradient_writer(const recurrence &r, const persistent_thread<Layer::lanes> &thread,
                                                int64_t row) {
         const int64_t place = row * r.width;
         at = lane_numbers<Layer>(r, thread) + place;
-        twin = r.products + Layer::gate_of(thread.lane) * r.a.H + thread.unit + place;
+        twin = NULL;
+        if constexpr (Layer::separates)
+            twin = r.products + Layer::gate_of(thread.lane) * r.a.H + thread.unit + place;
         writes = thread.exists && (Layer::lanes == 4 || thread.lane == 1);
         writes_twin = Layer::separates && thread.exists && thread.lane < 2;
     }
     __device__ __forceinline__ void write(float dz, int64_t stride) {
         if (writes)
             *at = dz;
-        if (writes_twin)
-            *twin = dz;
         at += stride;
-        twin += stride;
+        if constexpr (Layer::separates) {
+            if (writes_twin)
+                *twin = dz;
+            twin += stride;
+        }
     }
 };
 
