@@ -93,7 +93,7 @@ template <class Cell, int UNITS> static __device__ __forceinline__ void persiste
 #pragma unroll 2
     for (int k = 0; k < n; k++) {
         ahead += stride;
-        const float far_input = reads && k + 2 < n ? *ahead : 0;
+        const float far_input = reads && k < n - 2 ? *ahead : 0; /* k + 2 might not fit an int */
         const float number = cell.step(h_shared + k % 2 * (UNITS / 4), input);
         if (state.writes)
             *state.at = thread.lane == 1 ? cell.h : Cell::cell_state && thread.lane == 2 ? cell.c : h_masked;

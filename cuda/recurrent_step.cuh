@@ -1,4 +1,4 @@
-/* The kernels of one step of the march, for a cell that rnn.cu, lstm_steps.cu and gru.cu give: what a cell computes is
+/* The kernels of one step of the march, for a cell that rnn.cu, lstm.cu and gru.cu give: what a cell computes is
  * theirs, how dead rows, masks and the final state are dealt with is the same for all and stands here.
  *
  * A Cell has the constants of recurrent_kind, and of a recurrent_unit's numbers

@@ -113,7 +113,8 @@ class Way:
             y, back = jax.vjp(run, x, weights)
             return y, *back(dy)
 
-        forward, whole = jax.jit(run), jax.jit(run_whole)
+        # Forward keeps what backward needs, as the others' does.
+        forward, whole = jax.jit(lambda x, weights: jax.vjp(run, x, weights)), jax.jit(run_whole)
         self.forward, self.whole = (lambda: self.keep(forward(x, weights))), (lambda: self.keep(whole(x, weights, dy)))
         self.kept = None
         self.whole()

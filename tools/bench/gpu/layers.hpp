@@ -1,5 +1,5 @@
 // What the files of bench_cudnn share: a case, its numbers, and the interface that both sides fill. It times stacks of
-// recurrent layers alone; whole networks are steps.py's.
+// recurrent layers alone; whole networks are networks.py's.
 //
 // Letters and layouts are those of carousel/ops.h; D directions. Inputs are as many as units, so that every layer of
 // one direction is alike. The rows of ragged cases fall in length, as cuDNN's packed layout wants them.

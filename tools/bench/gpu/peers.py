@@ -113,6 +113,12 @@ def run_case(title, ours, peers, options):
     result = {"case": told["title"], "not_captured": told["not_captured"], **summarise(rounds, about)}
     for kind in ("refused", "left_out"):
         result[kind] = {f"{side}: {way}": why for side, one in about.items() for way, why in one[kind].items()}
+    # A peer of which nothing ran was not measured beside, and Carousel's own graph has to work.
+    for side, one in about.items():
+        if not one["errors"] and not one["refused"]:
+            result["refused"][side] = "none of its ways ran"
+    if told["not_captured"]:
+        result["refused"]["Carousel, graph"] = str(told["not_captured"])
     return result
 
 
