@@ -399,7 +399,7 @@ TEST_F(CudaRepeat, GoesOnWithoutWhereARecordingFails) {
              return status;
          }},
         {"an error of its own", "graphs=off",
-         [this, rounds = 0]() mutable { return ++rounds == 2 ? CRS_ERR_MEMORY : CRS_OK; }},
+         [rounds = 0]() mutable { return ++rounds == 2 ? CRS_ERR_MEMORY : CRS_OK; }},
     };
     for (const auto &one : cases) {
         SCOPED_TRACE(one.what);
